@@ -1,0 +1,53 @@
+# `make` lists the targets; each one is safe to repeat.  Everything lives in .venv; the package index is pip's own choice.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint types arch format check clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: .venv/.ready-dev ## make .venv with the product and the tools (quick when nothing changed)
+
+demo: .venv/.ready ## run the main job: ferry servers between cells, embedded
+	@$(BIN)/cellferry demo
+
+test: setup ## run the tests (finds, starts or installs the services they need)
+	@$(BIN)/pytest -n 2 $(TESTS)
+
+lint: setup ## check style, layout and spelling
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
+
+types: setup ## check types
+	@$(BIN)/mypy
+
+arch: setup ## check who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## mend style and layout
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+check: lint types arch test ## all that CI checks
+
+clean: ## remove .venv, caches and what was built
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, so that the demo need not wait for the tools.
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cellferry needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments. Install python3-venv (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --upgrade 'pip>=25.3'
+	@$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready
+	@$(PIP) install --constraint constraints.txt --group dev
+	@touch $@

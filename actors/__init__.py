@@ -1,0 +1,1 @@
+"""Who does it: the actors of cellferry, and the ports through which they touch the world."""

@@ -1,0 +1,137 @@
+"""Builds actors from ports.  It names no adapter, so that the simulator builds the very same ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import attrs
+
+from actors.cell.actor import cell_actor
+from actors.cell.router import Neighbours, Router
+from actors.compute.actor import host_actor
+from actors.conductor.actor import Conductor
+from actors.image.actor import image_actor
+from actors.kernel.post import Post
+from actors.kernel.supervisor import supervise
+from actors.network.actor import network_actor
+from actors.store.inbox import SqlInbox
+from actors.store.journal import SqlJournals
+from actors.volume.actor import volume_actor
+from protocol.cell_path import Address, host_mailbox
+from protocol.messages.capacity import AddHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from actors.compute.drivers.base import Driver
+    from actors.kernel.actor import Actor
+    from actors.kernel.ports import Clock, Events, Ids, Random, Store, Wire
+    from actors.partners.ports import ImageFiles, VolumeFiles
+    from protocol.cell_path import CellPath
+    from protocol.records import Host
+
+INBOX: Final = SqlInbox()
+
+
+@attrs.frozen(kw_only=True)
+class Ports:
+    """What every actor of a process is given."""
+
+    wire: Wire
+    clock: Clock
+    ids: Ids
+    random: Random
+    events: Events
+    slot: str = "0"  # Which replica this process is of each of its actors.
+
+    def post(self, cell: CellPath, mailbox: str) -> Post:
+        """Make an actor's way to all others."""
+        return Post(
+            me=Address(cell, mailbox), replies=f"replies:{mailbox}:{self.slot}", wire=self.wire, ids=self.ids,
+            events=self.events,
+        )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Member:
+    """Something that runs in a process: an actor or a router."""
+
+    name: str
+    run: Callable[..., Coroutine[Any, Any, None]]
+
+
+async def start(members: tuple[Member, ...], tasks: TaskGroup, events: Events) -> None:
+    """Start members in order, each under supervision; return when all take messages."""
+    for member in members:
+        await tasks.start(supervise, member.name, member.run, events, name=member.name)
+
+
+def _member(post: Post, actor: Actor | Conductor) -> Member:
+    async def run(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        async with post.open():
+            await actor.run(task_status=task_status)
+
+    return Member(name=str(post.me), run=run)
+
+
+def router(ports: Ports, here: CellPath, children: tuple[CellPath, ...]) -> Member:
+    """Make a cell's router with its links."""
+    made = Router(
+        here=here, neighbours=Neighbours(parent=here.parent, children=children), slot=ports.slot, wire=ports.wire,
+        ids=ports.ids, events=ports.events,
+    )  # fmt: skip
+    return Member(name=f"{here}/link", run=made.run)
+
+
+def cell(ports: Ports, here: CellPath, store: Store) -> Member:
+    """Make the actor that owns a cell's database."""
+    post = ports.post(here, "cell")
+    return _member(post, cell_actor(post=post, store=store, inbox=INBOX, clock=ports.clock))
+
+
+def conductor(ports: Ports, root: CellPath, store: Store) -> Member:
+    """Make the conductor."""
+    post = ports.post(root, "conductor")
+    made = Conductor(
+        post=post, store=store, inbox=INBOX, journals=SqlJournals(), clock=ports.clock, random=ports.random,
+        owner=f"conductor:{ports.slot}",
+    )  # fmt: skip
+    return _member(post, made)
+
+
+def image(ports: Ports, root: CellPath, store: Store, files: ImageFiles) -> Member:
+    """Make the image actor."""
+    post = ports.post(root, "image")
+    return _member(post, image_actor(post=post, store=store, inbox=INBOX, clock=ports.clock, files=files))
+
+
+def volume(ports: Ports, root: CellPath, store: Store, files: VolumeFiles) -> Member:
+    """Make the volume actor."""
+    post = ports.post(root, "volume")
+    return _member(post, volume_actor(post=post, store=store, inbox=INBOX, clock=ports.clock, files=files))
+
+
+def network(ports: Ports, root: CellPath, store: Store) -> Member:
+    """Make the network actor."""
+    post = ports.post(root, "network")
+    return _member(post, network_actor(post=post, store=store, inbox=INBOX, clock=ports.clock))
+
+
+def host(  # noqa: PLR0913  a host is made once, in one place, of its ports
+    ports: Ports, here: CellPath, record: Host, *, store: Store, driver: Driver, images: ImageFiles,
+    volumes: VolumeFiles,
+) -> Member:  # fmt: skip
+    """Make the actor of a compute host."""
+    post = ports.post(here, host_mailbox(record.name))
+    announcement = AddHost(
+        name=record.name, vcpus=record.vcpus, memory_mb=record.memory_mb, disk_gb=record.disk_gb,
+        availability_zone=record.availability_zone,
+    )  # fmt: skip
+    made = host_actor(
+        post=post, store=store, inbox=INBOX, clock=ports.clock, name=record.name, driver=driver, images=images,
+        volumes=volumes, announcement=(Address(here, "cell"), announcement),
+    )  # fmt: skip
+    return _member(post, made)

@@ -1,0 +1,111 @@
+"""A user's side: places orders with the conductor, follows what becomes of them, and reads the root's listings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+
+from actors.kernel.post import Stamp
+from protocol.cell_path import Address
+from protocol.envelope import Context, Key
+from protocol.errors import CellferryError, revive
+from protocol.messages.orders import Accepted, Order, Progress, StepNews, WatchConversation
+from protocol.messages.root import HostList, ListHosts, ListServers, ServerList
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from actors.kernel.post import Post
+    from protocol.requests import Request
+
+R = TypeVar("R")
+ORDER_BUDGET_S: Final = 30.0
+WATCH_BUDGET_S: Final = 25.0
+PATIENCE_S: Final = 120.0
+PAUSE_S: Final = 0.5
+HOSTS_PAUSE_S: Final = 0.05
+
+
+class Client:
+    """A user at the root.  `incarnation` tells it from all other clients, of all times."""
+
+    def __init__(self, post: Post, *, incarnation: str) -> None:
+        self._post = post
+        self._incarnation = incarnation
+        self._sequence = 0
+
+    @property
+    def root(self) -> Address:
+        """The root's own actor."""
+        return Address(self._post.me.cell, "cell")
+
+    async def order(self, order: Order) -> Accepted:
+        """Place an order, once: what goes unanswered is asked again under the same key."""
+        self._sequence += 1
+        stamp = Stamp(
+            server=order.server,
+            key=Key.plain(self._incarnation, self._sequence),
+            context=Context(request_id=order.origin.request_id, user=order.origin.user, project=order.origin.project),
+        )
+        return await self._insist(Address(self._post.me.cell, "conductor"), order, stamp)
+
+    async def call(self, to: Address, request: Request[R], *, server: str = "") -> R:
+        """Ask any actor, once, under a key of its own."""
+        self._sequence += 1
+        return await self._insist(to, request, Stamp(server=server, key=Key.plain(self._incarnation, self._sequence)))
+
+    async def _insist(self, to: Address, request: Request[R], stamp: Stamp) -> R:
+        since_s = anyio.current_time()
+        while True:
+            try:
+                return await self._post.call(to, request, stamp=stamp, budget_s=ORDER_BUDGET_S)
+            except CellferryError as error:
+                if not error.is_retryable or anyio.current_time() - since_s > PATIENCE_S:
+                    raise
+            await anyio.sleep(PAUSE_S)
+
+    async def follow(self, accepted: Accepted) -> AsyncGenerator[StepNews | Progress, None]:
+        """Give each new entry of a conversation's journal as it comes, and at its end the whole progress."""
+        seen = 0
+        while True:
+            progress = await self._post.call(
+                Address(self._post.me.cell, "conductor"),
+                WatchConversation(server=accepted.server, conversation=accepted.conversation, seen=seen),
+                budget_s=WATCH_BUDGET_S,
+            )
+            for news in progress.news:
+                yield news
+            seen += len(progress.news)
+            if progress.is_closed:
+                yield progress
+                return
+
+    async def finish(self, order: Order) -> Progress:
+        """Place an order and wait until its conversation is closed; raise its cause if it failed."""
+        accepted = await self.order(order)
+        last: Progress | None = None
+        async for news in self.follow(accepted):
+            last = news if isinstance(news, Progress) else None
+        assert last is not None, "a conversation ends with its progress"
+        assert last.ending is not None, "a closed conversation has an ending"
+        if last.ending.cause is not None:
+            raise revive(last.ending.cause)
+        return last
+
+    async def hosts(self) -> HostList:
+        """List all compute hosts that have announced themselves."""
+        return await self._post.call(self.root, ListHosts())
+
+    async def settle_hosts(self, count: int) -> None:
+        """Wait until so many compute hosts have announced themselves."""
+        while len((await self.hosts()).hosts) < count:
+            await anyio.sleep(HOSTS_PAUSE_S)
+
+    async def servers(self) -> ServerList:
+        """List all servers."""
+        return await self._post.call(self.root, ListServers())
+
+    async def ask(self, to: Address, request: Request[Any]) -> Any:  # noqa: ANN401  the reply of any request
+        """Read something, without a key."""
+        return await self._post.call(to, request)

@@ -1,0 +1,1 @@
+"""The compute host: the actor `host:<name>`, its guests, and the drivers of its hypervisors."""

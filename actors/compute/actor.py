@@ -1,0 +1,58 @@
+"""The actor of one compute host: its guests, its permits, its inbox.  It answers; it never writes others' records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from actors.compute.guests import Guests
+from actors.kernel.actor import Actor
+from actors.kernel.handlers import Ensuring
+from protocol.errors import CellferryError
+from protocol.messages import hosts as say
+
+if TYPE_CHECKING:
+    from actors.compute.drivers.base import Driver
+    from actors.kernel.ports import Clock, Inbox, Store
+    from actors.kernel.post import Post
+    from actors.partners.ports import ImageFiles, VolumeFiles
+    from protocol.cell_path import Address
+    from protocol.requests import Request
+
+ANNOUNCE_PAUSE_S: Final = 1.0
+
+
+def host_actor(  # noqa: PLR0913  a host is made once, in one place, of its ports
+    *, post: Post, store: Store, inbox: Inbox, clock: Clock, name: str, driver: Driver, images: ImageFiles,
+    volumes: VolumeFiles, announcement: tuple[Address, Request[Any]],
+) -> Actor:  # fmt: skip
+    """Make the actor of the compute host `name`, which announces itself to its cell."""
+    guests = Guests(name, store=store, driver=driver, images=images, volumes=volumes)
+
+    async def announce() -> None:
+        to, request = announcement
+        while True:
+            try:
+                await post.call(to, request)
+                return
+            except CellferryError as error:
+                post.events.emit("announcement_waits", host=name, error=str(error))
+                await anyio.sleep(ANNOUNCE_PAUSE_S)
+
+    handlers = (
+        Ensuring(request=say.ProveTarget, ensure=guests.prove_target),
+        Ensuring(request=say.ProveSource, ensure=guests.prove_source),
+        Ensuring(request=say.SpawnGuest, accept=guests.hold, ensure=guests.spawn),
+        Ensuring(request=say.DestroyGuest, ensure=guests.destroy, settle=guests.forget),
+        Ensuring(request=say.StopGuest, ensure=guests.stop, settle=guests.give_back),
+        Ensuring(request=say.ResumeGuest, accept=guests.hold, ensure=guests.resume, settle=guests.settle_resumed),
+        Ensuring(request=say.SnapshotGuest, ensure=guests.snapshot),
+        Ensuring(request=say.DetachGuest, ensure=guests.detach),
+        Ensuring(request=say.ReattachGuest, accept=guests.hold_again, ensure=guests.reattach),
+        Ensuring(request=say.PowerGuest, accept=guests.check_held, ensure=guests.power),
+        Ensuring(request=say.ConnectVolume, ensure=guests.connect),
+        Ensuring(request=say.DisconnectVolume, ensure=guests.disconnect),
+        Ensuring(request=say.ShowGuest, ensure=guests.show),
+    )
+    return Actor(post=post, store=store, inbox=inbox, clock=clock, handlers=handlers, background=(announce,))

@@ -1,0 +1,235 @@
+"""Guests as operating-system processes that count on real disks.  Linux; no root and no virtual machine needed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import anyio
+import anyio.to_thread
+
+from actors.compute.drivers import domain
+from actors.compute.drivers.base import GRACE_S, GuestSpec, GuestState, Power
+from actors.compute.drivers.domain import Definition, VolumeConnection
+from actors.compute.drivers.home import GuestHome
+from actors.compute.drivers.imaging import disk_chunks
+from actors.compute.drivers.observing import inspect, observe, page_of
+from actors.compute.drivers.rules import check_origin, with_connection, without_volume
+from actors.partners import durable
+from actors.partners.polling import poll
+from actors.partners.ports import check_name
+from protocol.errors import VolumeUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from actors.compute.drivers.disk import Page
+    from actors.partners.ports import ImageFiles
+
+__all__ = ["ProcessDriver", "inspect"]
+
+CHUNK_BYTES: Final = 256 * 1024
+TICK_S: Final = 0.02
+#: How long a call waits for another call about the same guest, of this driver or of another.
+TURN_S: Final = 60.0
+
+
+class ProcessDriver:
+    """A host whose guests are processes.  Several drivers of one directory exclude each other guest by guest."""
+
+    def __init__(self, host: str, directory: Path, images: ImageFiles, tick_s: float = TICK_S) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._host = check_name("host", host)
+        self._directory = directory.resolve()
+        self._images = images
+        self._tick_s = tick_s
+
+    async def guests(self) -> tuple[GuestState, ...]:
+        """List what is in the directory."""
+        return await anyio.to_thread.run_sync(inspect, self._directory)
+
+    async def guest(self, server: str) -> GuestState | None:
+        """Look into the guest's directory."""
+        return observe(self._home(server).path)
+
+    async def spawn(self, spec: GuestSpec) -> GuestState:
+        """Make the disk if there is none, then the guest."""
+        async with self._turn(spec.server) as home:
+            if not home.runs(permit=spec.permit):
+                home.check_reach(spec.volumes)
+                await self._ensure_disk(home, spec)
+                await self._establish(home, spec)
+            return home.state()
+
+    async def define(self, spec: GuestSpec) -> GuestState:
+        """Make the guest over the disk that is there."""
+        async with self._turn(spec.server) as home:
+            if not home.runs(permit=spec.permit):
+                home.check_reach(spec.volumes)
+                if spec.image is not None and not home.disk.exists():
+                    raise home.not_found()
+                await self._establish(home, spec)
+            return home.state()
+
+    async def power_on(self, server: str, *, permit: int) -> None:
+        """Start the process, or let it go on."""
+        async with self._turn(server) as home:
+            await home.start(permit=permit)
+            await home.resume()
+
+    async def power_off(self, server: str, *, grace_s: float = GRACE_S) -> None:
+        """End the process."""
+        async with self._turn(server) as home:
+            await home.stop(grace_s=grace_s)
+
+    async def pause(self, server: str) -> None:
+        """Hold the process."""
+        async with self._turn(server) as home:
+            await home.pause()
+
+    async def unpause(self, server: str) -> None:
+        """Let the process go on."""
+        async with self._turn(server) as home:
+            home.definition()
+            await home.resume()
+
+    async def snapshot(self, server: str) -> AsyncGenerator[bytes, None]:
+        """Read the disk file, and compare its newest page before and after: every boot and tick writes another."""
+        home = self._home(server)
+        try:
+            file = home.disk.open("rb")
+        except FileNotFoundError:
+            raise home.not_found() from None
+        with file:
+            before = _page_at_rest(home)
+            while chunk := await anyio.to_thread.run_sync(file.read, CHUNK_BYTES):
+                yield chunk
+            if _page_at_rest(home) != before:
+                raise home.busy("it ran while its disk was read")
+
+    async def connect_volume(self, server: str, connection: VolumeConnection) -> None:
+        """Write the connection into the definition and wait until the guest follows it."""
+        async with self._turn(server) as home:
+            before = home.definition().volumes
+            home.check_reach([connection])
+            await home.change_volumes(with_connection(before, connection))
+            if connection.volume not in home.state().volumes:
+                await home.change_volumes(before)
+                raise VolumeUnreachable(volume=connection.volume, host=self._host)
+
+    async def disconnect_volume(self, server: str, volume: str) -> None:
+        """Take the connection out of the definition and wait until the guest follows it."""
+        async with self._turn(server) as home:
+            definition = Definition.read(home.path)
+            if definition is None:
+                return
+            await home.change_volumes(without_volume(definition.volumes, volume))
+
+    async def undefine(self, server: str) -> None:
+        """End the process and remove all but the disk."""
+        async with self._turn(server) as home:
+            await home.stop(grace_s=GRACE_S)
+            await anyio.to_thread.run_sync(_forget, home.path)
+
+    async def destroy(self, server: str) -> None:
+        """End the process and remove the directory."""
+        async with self._turn(server) as home:
+            await home.stop(grace_s=GRACE_S)
+            await anyio.to_thread.run_sync(_remove, home.path)
+
+    def _home(self, server: str) -> GuestHome:
+        return GuestHome(self._directory / check_name("server", server), host=self._host)
+
+    @asynccontextmanager
+    async def _turn(self, server: str) -> AsyncIterator[GuestHome]:
+        """Wait until no other call about this guest runs, in this driver or in another of the same directory."""
+        home = self._home(server)
+        lock = durable.hidden(home.path, "lock")
+        lock_fd = None
+        with anyio.move_on_after(TURN_S):
+            lock_fd = await poll(lambda: durable.try_lock(lock))
+        if lock_fd is None:
+            raise home.busy("another call about it does not end")
+        try:
+            yield home
+        finally:
+            if not home.path.exists():
+                lock.unlink()
+            os.close(lock_fd)
+
+    async def _ensure_disk(self, home: GuestHome, spec: GuestSpec) -> None:
+        if spec.image is None:
+            return
+        if home.disk.exists():
+            page = page_of(home.disk)
+            check_origin(page.witness if page else None, image=spec.image, server=spec.server, host=self._host)
+            return
+        home.path.mkdir(exist_ok=True)
+        partial = durable.hidden(home.disk, "partial")
+        try:
+            await self._write_disk(partial, spec.image)
+            await anyio.to_thread.run_sync(_put_in_place, partial, home.disk)
+        finally:
+            partial.unlink(missing_ok=True)
+            if not any(home.path.iterdir()):
+                home.path.rmdir()
+
+    async def _write_disk(self, partial: Path, image: str) -> None:
+        with partial.open("wb") as file:  # Whatever a crashed try has left there is overwritten.
+            async with aclosing(disk_chunks(self._images, image)) as chunks:
+                async for chunk in chunks:
+                    await anyio.to_thread.run_sync(file.write, chunk)
+            await anyio.to_thread.run_sync(_sync, file)
+
+    async def _establish(self, home: GuestHome, spec: GuestSpec) -> None:
+        definition = Definition(
+            server=spec.server,
+            name=spec.name,
+            host=self._host,
+            vcpus=spec.vcpus,
+            memory_mb=spec.memory_mb,
+            disk_gb=spec.disk_gb,
+            image=spec.image,
+            volumes=spec.volumes,
+            permit=spec.permit,
+            tick_s=self._tick_s,
+        )
+        home.define(definition)
+        if spec.is_powered_on:
+            await home.start(permit=spec.permit)
+
+
+def _page_at_rest(home: GuestHome) -> Page | None:
+    if home.power() is Power.RUNNING:
+        raise home.busy("it is running")
+    return page_of(home.disk)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _put_in_place(partial: Path, disk: Path) -> None:
+    partial.rename(disk)
+    durable.sync_directory(disk.parent)
+    durable.sync_directory(disk.parent.parent)
+
+
+def _forget(home: Path) -> None:
+    """Remove all but the disk, the definition first."""
+    if not (home / domain.DISK).exists():
+        _remove(home)
+        return
+    for name in (domain.DEFINITION, domain.RUNNING, domain.CONSOLE):
+        (home / name).unlink(missing_ok=True)
+    durable.sync_directory(home)
+
+
+def _remove(home: Path) -> None:
+    if home.exists():
+        shutil.rmtree(home)
+        durable.sync_directory(home.parent)

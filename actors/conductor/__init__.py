@@ -1,0 +1,1 @@
+"""The conductor: takes users' orders and runs the conversations that carry them out."""

@@ -1,0 +1,121 @@
+"""The actor that takes users' orders: it journals each, has the root take the server for it, and carries it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from actors.kernel.actor import Actor
+from actors.kernel.conversation import Conversations, ending_of
+from actors.kernel.handlers import Ensuring
+from protocol.bodies import decode_body, encode_body
+from protocol.errors import ErrorReport, InvalidValue, Unavailable, revive
+from protocol.ids import derived_id
+from protocol.journal import Journal, Kind
+from protocol.messages import orders as say
+from protocol.moves.parties import Brief
+from protocol.moves.plans import PLANS
+from protocol.saga import address_of
+from protocol.states import Goal
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from actors.kernel.ports import Clock, Connection, Inbox, Journals, Random, Store
+    from actors.kernel.post import Post
+    from protocol.effects.registry import Moment
+
+#: Every plan begins by taking the server: the user hears as soon as that is decided.
+FIRST_STEP: Final = "take"
+#: How long a watch waits for news before it says that there is none.
+WATCH_S: Final = 20.0
+
+
+class Conductor:
+    """One replica of the conductor."""
+
+    def __init__(  # noqa: PLR0913  made once, in one place, of its ports
+        self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str
+    ) -> None:  # fmt: skip
+        self._root = post.me.cell
+        self._store = store
+        self._journals = journals
+        self._conversations = Conversations(
+            post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
+            plan_of=PLANS.__getitem__,
+        )  # fmt: skip
+        takes = (say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume)
+        self._actor = Actor(
+            post=post, store=store, inbox=inbox, clock=clock,
+            handlers=(
+                *(Ensuring(request=order, accept=self._begin, ensure=self._take) for order in takes),
+                Ensuring(request=say.WatchConversation, ensure=self._watch),
+            ),
+        )  # fmt: skip
+        self._tasks: TaskGroup | None = None
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Go on with what was left open, then take orders until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            await self._conversations.resume(tasks)
+            await self._actor.run(task_status=task_status)
+
+    def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:  # noqa: ANN401  any order
+        goal = goal_of(order)
+        lease = self._conversations.lease(derived_id(moment.key), order.server)
+        payload = encode_body(Brief(root=self._root, order=order))
+        self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
+
+    async def _take(self, order: Any, moment: Moment) -> say.Accepted:  # noqa: ANN401  any order
+        if not moment.key:
+            raise InvalidValue(name="key", value=None, rule="an order needs one, so that it is taken once")
+        assert self._tasks is not None, "the conductor is not running"
+        conversation = derived_id(moment.key)
+        journal = await self._store.transact(self._journals.read, conversation)
+        self._conversations.start(journal, self._tasks)
+        while not _is_decided(journal):
+            journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
+            if not self._conversations.is_running(conversation) and not _is_decided(journal):
+                raise Unavailable(what=f"conversation {conversation}", reason=waits_for or "another conductor has it")
+        for entry in journal.entries:
+            if entry.kind is Kind.REFUSED and entry.step == FIRST_STEP:
+                raise revive(decode_body(entry.payload, ErrorReport))
+        return say.Accepted(conversation=conversation, server=order.server)
+
+    async def _watch(self, request: say.WatchConversation, _moment: Moment) -> say.Progress:
+        journal, waits_for = await self._conversations.read(request.conversation)
+        with anyio.move_on_after(WATCH_S):
+            journal, waits_for = await self._conversations.changed(request.conversation, seen=request.seen)
+        return progress(journal, seen=request.seen, parked=waits_for)
+
+
+def goal_of(order: say.Order) -> Goal:
+    """Tell what an order is to bring about."""
+    match order:
+        case say.CreateServer():
+            return Goal.CREATE
+        case say.MoveServer():
+            return Goal.MIGRATE if order.flavor is None else Goal.RESIZE
+        case say.SettleMove() | say.PowerServer() | say.ChangeVolume():
+            return order.goal
+
+
+def _is_decided(journal: Journal) -> bool:
+    return any(entry.step == FIRST_STEP and entry.kind in {Kind.DONE, Kind.REFUSED} for entry in journal.entries)
+
+
+def progress(journal: Journal, *, seen: int, parked: str | None) -> say.Progress:
+    """Tell what is new in a journal, and how it stands."""
+    plan = PLANS[journal.goal]
+    news = []
+    for entry in journal.entries[seen:]:
+        actor = str(address_of(plan, journal, entry)) if entry.step else ""
+        news.append(say.StepNews(entry=entry, actor=actor))
+    return say.Progress(
+        news=tuple(news),
+        parked=parked,
+        ending=ending_of(journal),
+        is_closed=journal.entries[-1].kind is Kind.CLOSED,
+    )

@@ -1,0 +1,1 @@
+"""The image actor: images' rows, and the checks of their bytes."""

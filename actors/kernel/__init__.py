@@ -1,0 +1,1 @@
+"""The actor system: mailboxes, calls, supervision and conversations.  Knows nothing of servers."""

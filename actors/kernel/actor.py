@@ -1,0 +1,264 @@
+"""An actor: takes messages from its queue, carries each out exactly once, and answers."""
+
+from __future__ import annotations
+
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import anyio
+
+from actors.kernel.handlers import Ensuring, Handler, Transactional
+from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
+from actors.kernel.ports import Accepted, Command, Connection, Fresh, Known, Queue
+from protocol.bodies import decode_body, encode_body
+from protocol.codec import decode, decode_frame
+from protocol.effects.registry import Moment
+from protocol.envelope import Targeted
+from protocol.errors import (
+    CellferryError,
+    Expired,
+    InternalError,
+    Malformed,
+    Overflow,
+    Stale,
+    StaleEpoch,
+    Superseded,
+    UnknownMethod,
+    report,
+)
+from protocol.errors_wire import encode_error
+from protocol.requests import Close, Done, Poison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from actors.kernel.ports import Clock, Delivery, Inbox, Store
+    from actors.kernel.post import Post
+
+PREFETCH: Final = 64
+#: Refusals that are no outcome of the command itself: they are never stored as its reply.
+_NO_OUTCOME: Final = (StaleEpoch, Superseded, Stale)
+
+Reply = tuple[bytes, bool]
+
+
+class Actor:
+    """One replica of an actor, with its queue, its handlers, its store and what it remembers."""
+
+    def __init__(  # noqa: PLR0913  an actor is made once, in one place, of its ports
+        self, *, post: Post, store: Store, inbox: Inbox, clock: Clock, handlers: Iterable[Handler],
+        background: Iterable[Callable[[], Any]] = (), stored: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.post = post
+        self.store = store
+        self.inbox = inbox
+        self.clock = clock
+        self._handlers = {handler.request.METHOD.name: handler for handler in handlers}
+        self._background = tuple(background)
+        self._stored = stored
+        poison = Transactional(request=Poison, run=lambda _connection, _request, _moment: Done())
+        self._handlers.setdefault(Poison.METHOD.name, poison)
+        self._mailbox = Mailbox(self._handle)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Finish what a crash interrupted, then take messages until cancelled."""
+        queue = Queue(self.post.me.cell, self.post.me.mailbox)
+        await self.post.wire.declare(queue)
+        await self._reconcile()
+        async with anyio.create_task_group() as tasks:
+            for work in self._background:
+                tasks.start_soon(work)
+            async with self.post.wire.consume(queue, partial(self._receive, tasks), prefetch=PREFETCH):
+                task_status.started()
+                await anyio.sleep_forever()
+
+    async def _reconcile(self) -> None:
+        for command in await self.store.transact(self.inbox.unfinished):
+            handler = self._handlers.get(command.method)
+            if isinstance(handler, Ensuring):
+                moment = self._moment(str(command.key), Fresh(undoes_nothing=False))
+                request = decode_body(command.body, handler.request)
+                await self._guarded(command.method, partial(self._ensure, handler, request, command, moment))
+
+    # --- intake ----------------------------------------------------------------------------------------------
+
+    def _receive(self, tasks: TaskGroup, delivery: Delivery) -> None:
+        try:
+            envelopes = [decode(data) for data in decode_frame(delivery.frame)]
+            letters = [envelope for envelope in envelopes if isinstance(envelope, Targeted)]
+            if len(letters) != len(envelopes):
+                raise Malformed(where="mailbox", what="only targeted envelopes are for actors")
+            if len(self._mailbox) + len(letters) > MAILBOX_MAX:
+                raise Overflow(what=f"the mailbox of {self.post.me}", limit=MAILBOX_MAX)
+        except CellferryError as error:
+            self.post.events.emit("dead_letter", queue=str(self.post.me), reason=error.code, error=str(error))
+            delivery.reject(error.code)
+            return
+        settle = _countdown(len(letters), delivery.ack)
+        for envelope in letters:
+            self._mailbox.put(Letter(envelope, anyio.current_time(), _once(settle)), tasks)
+
+    async def _handle(self, letter: Letter) -> None:
+        envelope = letter.envelope
+        body, is_error = await self._guarded(envelope.method, partial(self._carry_out, letter))
+        # Whatever was to be stored is stored; a letter that is settled already (an ensuring one) is not settled twice.
+        letter.settle()
+        self._stored()
+        await self.post.answer(envelope, body, is_error=is_error)
+
+    async def _guarded(self, method: str, work: Callable[[], Any]) -> Reply:
+        """Turn whatever goes wrong into an error answer: the actor lives on."""
+        try:
+            return await work()  # type: ignore[no-any-return]  # partial loses what it was made of
+        except CellferryError as error:
+            return encode_error(report(error, cell=str(self.post.me.cell))), True
+        except Exception as error:  # The actor's edge: a mistake of ours must not cost others their actor.
+            self.post.events.emit("handler_failed", actor=str(self.post.me), method=method, error=repr(error))
+            internal = InternalError(actor=str(self.post.me), method=method, text=repr(error))
+            text = "".join(traceback.format_exception(error))
+            return encode_error(report(internal, cell=str(self.post.me.cell), traceback=text)), True
+
+    # --- carrying out ----------------------------------------------------------------------------------------
+
+    async def _carry_out(self, letter: Letter) -> Reply:
+        envelope = letter.envelope
+        if anyio.current_time() - letter.arrived_s > envelope.budget_s > 0:
+            raise Expired(method=envelope.method)
+        if envelope.method == Close.METHOD.name:
+            return await self._close(envelope)
+        handler = self._handlers.get(envelope.method)
+        if handler is None:
+            raise UnknownMethod(method=envelope.method, actor=str(self.post.me))
+        request = decode_body(envelope.body, handler.request)
+        command = _command(envelope)
+        match handler:
+            case Transactional():
+                return await self._transact(handler, request, command)
+            case Ensuring():
+                return await self._begin_ensuring(handler, request, command, letter)
+            case _:
+                assert_never(handler)
+
+    async def _close(self, envelope: Targeted) -> Reply:
+        request = decode_body(envelope.body, Close)
+        await self.store.transact(
+            self.inbox.close, server=request.server, epoch=envelope.epoch, lowest_open=request.lowest_open
+        )
+        return encode_body(Done()), False
+
+    async def _transact(self, handler: Transactional, request: Any, command: Command | None) -> Reply:  # noqa: ANN401
+        now_us = self.clock.now_us()
+
+        def work(connection: Connection) -> Reply:
+            verdict = Fresh(undoes_nothing=False)
+            if command is not None:
+                found = self.inbox.look(connection, command)
+                if isinstance(found, Known):
+                    return found.body, found.is_error
+                verdict = found if isinstance(found, Fresh) else verdict
+            moment = self._moment(str(command.key) if command else "", verdict, now_us)
+            reply = encode_body(handler.run(connection, request, moment))
+            if command is not None:
+                self.inbox.settle(connection, command, reply=reply, is_error=False)
+            return reply, False
+
+        try:
+            return await self.store.transact(work)
+        except CellferryError as error:
+            return await self._remember_refusal(command, error)
+
+    async def _remember_refusal(self, command: Command | None, error: CellferryError) -> Reply:
+        """Store a refusal, so that the same command is always refused alike; an undo is never refused for good."""
+        body = encode_error(report(error, cell=str(self.post.me.cell)))
+        is_outcome = not error.is_retryable and not isinstance(error, _NO_OUTCOME)
+        if command is None or command.key.is_undo or not is_outcome:
+            return body, True
+        return await self.store.transact(self._settle, command, body, is_error=True)
+
+    def _settle(self, connection: Connection, command: Command, body: bytes, *, is_error: bool) -> Reply:
+        found = self.inbox.look(connection, command)
+        if isinstance(found, Known):
+            return found.body, found.is_error
+        self.inbox.settle(connection, command, reply=body, is_error=is_error)
+        return body, is_error
+
+    async def _begin_ensuring(self, handler: Ensuring, request: Any, command: Command | None, letter: Letter) -> Reply:  # noqa: ANN401
+        moment = self._moment("", Fresh(undoes_nothing=False))
+        if command is not None:
+            found, moment = await self.store.transact(self._accept, handler, request, command)
+            if isinstance(found, Known):
+                return found.body, found.is_error
+            if moment.undoes_nothing and request.reply_type() is Done:
+                return await self.store.transact(self._settle, command, encode_body(Done()), is_error=False)
+            letter.settle()  # The wish is durable: should we die now, `_reconcile` goes on.
+        return await self._ensure(handler, request, command, moment)
+
+    def _accept(
+        self, connection: Connection, handler: Ensuring, request: Any, command: Command  # noqa: ANN401
+    ) -> tuple[Fresh | Known | Accepted, Moment]:
+        found = self.inbox.look(connection, command)
+        verdict = found if isinstance(found, Fresh) else Fresh(undoes_nothing=False)
+        moment = self._moment(str(command.key), verdict)
+        if isinstance(found, Fresh):
+            if not (found.undoes_nothing and request.reply_type() is Done):
+                handler.accept(connection, request, moment)
+                self.inbox.accept(connection, command)
+        return found, moment
+
+    async def _ensure(self, handler: Ensuring, request: Any, command: Command | None, moment: Moment) -> Reply:  # noqa: ANN401
+        try:
+            result = await handler.ensure(request, moment)
+        except CellferryError as error:
+            return await self._remember_refusal(command, error)
+
+        def settle(connection: Connection) -> Reply:
+            reply = encode_body(handler.settle(connection, request, result, moment))
+            if command is not None:
+                self.inbox.settle(connection, command, reply=reply, is_error=False)
+            return reply, False
+
+        return await self.store.transact(settle)
+
+    def _moment(self, key: str, verdict: Fresh, now_us: int | None = None) -> Moment:
+        return Moment(
+            now_us=self.clock.now_us() if now_us is None else now_us,
+            cell=str(self.post.me.cell),
+            key=key,
+            undoes_nothing=verdict.undoes_nothing,
+        )
+
+
+def _command(envelope: Targeted) -> Command | None:
+    if envelope.key is None:
+        return None
+    return Command(
+        key=envelope.key, server=envelope.server, epoch=envelope.epoch, method=envelope.method, body=envelope.body
+    )
+
+
+def _countdown(count: int, last: Callable[[], None]) -> Callable[[], None]:
+    """Give a function that calls `last` at its `count`-th call: a frame is settled when all its letters are."""
+    left = count
+
+    def settle() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            last()
+
+    return settle
+
+
+def _once(function: Callable[[], None]) -> Callable[[], None]:
+    is_called = False
+
+    def call() -> None:
+        nonlocal is_called
+        if not is_called:
+            is_called = True
+            function()
+
+    return call

@@ -1,0 +1,284 @@
+"""Runs conversations: writes each intent, sends the command until it is answered, writes the outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import anyio
+import attrs
+
+from actors.kernel.ports import Lease
+from actors.kernel.post import Stamp
+from protocol.bodies import decode_body, encode_body
+from protocol.envelope import Context
+from protocol.errors import CellferryError, ErrorReport, StaleEpoch, report
+from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.requests import Close, Form
+from protocol.saga import CloseAll, Finish, Over, Plan, Send, next_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
+
+    from actors.kernel.ports import Clock, Journals, Random, Store
+    from actors.kernel.post import Post
+    from protocol.cell_path import Address
+    from protocol.states import Goal
+
+CALL_BUDGET_S: Final = 30.0
+GATHER_BUDGET_S: Final = 10.0
+LEASE_S: Final = 5.0
+BACKOFF_FIRST_S: Final = 0.2
+BACKOFF_MAX_S: Final = 30.0
+#: How long a step that may still fail is asked again when its outcome is unknown, before it is undone.
+PATIENCE_S: Final = 120.0
+#: How long a watch of a conversation that nobody carries out is held up.
+IDLE_S: Final = 5.0
+
+
+@attrs.define
+class _Watched:
+    """A conversation as this replica last wrote it, and the event that its next entry sets."""
+
+    journal: Journal
+    waits_for: str | None = None
+    changed: anyio.Event = attrs.field(factory=anyio.Event)
+
+
+class Conversations:
+    """The conversations of one conductor replica."""
+
+    def __init__(  # noqa: PLR0913  made once, in one place, of its ports
+        self, *, post: Post, store: Store, journals: Journals, clock: Clock, random: Random, owner: str,
+        plan_of: Callable[[Goal], Plan],
+    ) -> None:  # fmt: skip
+        self._post = post
+        self._store = store
+        self._journals = journals
+        self._clock = clock
+        self._random = random
+        self._owner = owner
+        self._plan_of = plan_of
+        self._running: dict[str, _Watched] = {}
+
+    def lease(self, conversation: str, server: str) -> Lease:
+        """Say that this replica has a conversation from now on."""
+        return Lease(conversation=conversation, server=server, owner=self._owner, until_us=self._until_us())
+
+    async def resume(self, tasks: TaskGroup) -> None:
+        """Take over and go on with every conversation that is not closed."""
+        for conversation in await self._store.transact(self._journals.still_open):
+            if conversation not in self._running:
+                journal = await self._store.transact(
+                    self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us()
+                )
+                self.start(journal, tasks)
+
+    def start(self, journal: Journal, tasks: TaskGroup) -> None:
+        """Go on with a conversation, in the background, unless this replica does already."""
+        if journal.conversation not in self._running:
+            self._running[journal.conversation] = _Watched(journal)
+            tasks.start_soon(self._run, journal, name=f"conversation {journal.goal} {journal.conversation}")
+
+    def is_running(self, conversation: str) -> bool:
+        """Tell whether this replica is carrying a conversation out."""
+        return conversation in self._running
+
+    async def changed(self, conversation: str, *, seen: int) -> tuple[Journal, str | None]:
+        """Wait until a conversation's journal has more than `seen` entries; give it, and what it waits for."""
+        while (watched := self._running.get(conversation)) is not None and len(watched.journal.entries) <= seen:
+            await watched.changed.wait()
+        journal, waits_for = await self.read(conversation)
+        if len(journal.entries) <= seen and journal.entries[-1].kind is not Kind.CLOSED:
+            # Nobody carries it out here: whoever asks must not ask again at once.
+            await anyio.sleep(IDLE_S)
+        return journal, waits_for
+
+    async def read(self, conversation: str) -> tuple[Journal, str | None]:
+        """Give a conversation's journal as it is, and what it waits for."""
+        watched = self._running.get(conversation)
+        if watched is not None:
+            return watched.journal, watched.waits_for
+        return await self._store.transact(self._journals.read, conversation), None
+
+    # --- one conversation --------------------------------------------------------------------------------------
+
+    async def _run(self, journal: Journal) -> None:
+        conversation = journal.conversation
+        try:
+            epoch = await self._store.transact(self._journals.epoch, conversation)
+            await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
+        except StaleEpoch as error:
+            self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
+        except Exception as error:  # One conversation that meets a mistake of ours must not end the others.
+            self._post.events.emit("conversation_failed", conversation=conversation, error=repr(error))
+            await self._store.transact(self._journals.park, conversation, f"a mistake of cellferry: {error!r}")
+        finally:
+            watched = self._running.pop(conversation)
+            watched.changed.set()
+
+    async def append(self, journal: Journal, entry: Entry) -> Journal:
+        """Make an entry durable, and tell whoever watches."""
+        await self._store.transact(self._journals.append, journal.conversation, entry)
+        after = journal.followed_by(entry)
+        self._tell(after, None)
+        return after
+
+    async def park(self, journal: Journal, waits_for: str | None) -> None:
+        """Make durable what a conversation waits for."""
+        await self._store.transact(self._journals.park, journal.conversation, waits_for)
+        self._tell(journal, waits_for)
+
+    def _tell(self, journal: Journal, waits_for: str | None) -> None:
+        watched = self._running[journal.conversation]
+        watched.journal, watched.waits_for = journal, waits_for
+        watched.changed.set()
+        watched.changed = anyio.Event()
+
+    async def close_epoch(self, journal: Journal) -> tuple[int, int]:
+        """Take the epoch under which a conversation closes, and the lowest one that stays open."""
+        conversation = journal.conversation
+        await self._store.transact(
+            self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us()
+        )
+        epoch = await self._store.transact(self._journals.epoch, conversation)
+        return epoch, await self._store.transact(self._journals.lowest_open, but=conversation)
+
+    async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:  # noqa: ANN401  the reply of any request
+        """Send a command once; give its reply or raise the error."""
+        if type(send.request).METHOD.form is Form.BROADCAST:
+            return await self._post.gather(send.request, budget_s=GATHER_BUDGET_S)
+        return await self._post.call(to, send.request, stamp=stamp, budget_s=CALL_BUDGET_S)
+
+    async def tell(self, to: Address, request: Close, stamp: Stamp) -> None:
+        """Send a close once."""
+        await self._post.call(to, request, stamp=stamp, budget_s=CALL_BUDGET_S)
+
+    def report(self, error: CellferryError) -> ErrorReport:
+        """Describe an error for the journal."""
+        return report(error, cell=str(self._post.me.cell))
+
+    def now_us(self) -> int:
+        """Tell the time for an entry."""
+        return self._clock.now_us()
+
+    def pause_s(self, tries: int) -> float:
+        """Tell how long to wait before the next try: doubling, with jitter, up to a limit."""
+        return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * self._random.uniform())
+
+    def _until_us(self) -> int:
+        return self._clock.now_us() + round(LEASE_S * 1_000_000)
+
+
+class _Run:
+    """One conversation on its way to its end."""
+
+    def __init__(self, all_: Conversations, journal: Journal, plan: Plan, epoch: int) -> None:
+        self._all = all_
+        self._journal = journal
+        self._plan = plan
+        self._epoch = epoch
+
+    async def to_its_end(self) -> None:
+        while True:
+            decision = next_command(self._plan, self._journal)
+            match decision:
+                case Send():
+                    await self._exchange(decision)
+                case Finish(ending=ending):
+                    await self._write(Kind.END, payload=encode_body(ending))
+                case CloseAll(receivers=receivers):
+                    await self._close(receivers)
+                case Over():
+                    return
+                case _:
+                    assert_never(decision)
+
+    async def _exchange(self, send: Send) -> None:
+        last = self._journal.entries[-1]
+        mine = (Kind.INTENT, send.step.name, send.attempt, send.is_undo)
+        if (last.kind, last.step, last.attempt, last.is_undo) != mine:
+            await self._write(Kind.INTENT, send)
+        outcome = await self._answer(send)
+        if isinstance(outcome, CellferryError):
+            await self._write(Kind.REFUSED, send, encode_body(self._all.report(outcome)))
+            return
+        payload = encode_body(outcome)
+        await self._write_outcome(send, outcome, payload)
+
+    async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> None:  # noqa: ANN401
+        # An objection reads the reply through the journal, as every later step will: so it is entered on trial.
+        done = self._entry(Kind.DONE, send, payload)
+        story = attrs.evolve(send.story, journal=self._journal.followed_by(done))
+        objection = None if send.is_undo else send.step.objection(story, reply)
+        if objection is not None:
+            done = self._entry(Kind.REFUSED, send, encode_body(self._all.report(objection)))
+        self._journal = await self._all.append(self._journal, done)
+
+    async def _answer(self, send: Send) -> Any:  # noqa: ANN401  a reply, or the error it is refused with
+        stamp = Stamp(
+            server=self._journal.server,
+            key=None if send.step.is_read else send.key,
+            epoch=0 if send.step.is_read else self._epoch,
+            context=Context(request_id=self._journal.conversation),
+        )
+        tries, since_s = 0, anyio.current_time()
+        while True:
+            try:
+                reply = await self._all.ask(send.address, send, stamp)
+            except StaleEpoch:
+                raise
+            except CellferryError as error:
+                # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
+                is_patient = error.is_retryable and anyio.current_time() - since_s < PATIENCE_S
+                if not send.must_succeed and not is_patient:
+                    return error
+                await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
+            else:
+                if tries:
+                    await self._all.park(self._journal, None)
+                return reply
+            await anyio.sleep(self._all.pause_s(tries))
+            tries += 1
+
+    async def _close(self, receivers: tuple[Address, ...]) -> None:
+        self._epoch, lowest_open = await self._all.close_epoch(self._journal)
+        request = Close(
+            server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open
+        )
+        stamp = Stamp(server=self._journal.server, epoch=self._epoch)
+        for receiver in receivers:
+            tries = 0
+            while True:
+                try:
+                    await self._all.tell(receiver, request, stamp)
+                    break
+                except CellferryError as error:
+                    await self._all.park(self._journal, f"close at {receiver}: {error}")
+                await anyio.sleep(self._all.pause_s(tries))
+                tries += 1
+        await self._write(Kind.CLOSED)
+
+    def _entry(self, kind: Kind, send: Send | None, payload: bytes) -> Entry:
+        return Entry(
+            seq=len(self._journal.entries),
+            epoch=self._epoch,
+            kind=kind,
+            at_us=self._all.now_us(),
+            step=send.step.name if send else "",
+            attempt=send.attempt if send else 0,
+            is_undo=send.is_undo if send else False,
+            payload=payload,
+        )
+
+    async def _write(self, kind: Kind, send: Send | None = None, payload: bytes = b"") -> None:
+        self._journal = await self._all.append(self._journal, self._entry(kind, send, payload))
+
+
+def ending_of(journal: Journal) -> Ending | None:
+    """Give how a conversation ended, if it has."""
+    for entry in journal.entries:
+        if entry.kind is Kind.END:
+            return decode_body(entry.payload, Ending)
+    return None

@@ -1,0 +1,69 @@
+"""Sends what transactions have written into the outbox, until each receiver itself has acknowledged it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from actors.kernel.post import Stamp
+from protocol.errors import CellferryError, revive
+from protocol.errors_wire import decode_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.kernel.ports import Connection, Outgoing, Store
+    from actors.kernel.post import Post
+
+BUDGET_S: Final = 10.0
+PAUSE_FIRST_S: Final = 0.2
+PAUSE_MAX_S: Final = 10.0
+
+
+class Pump:
+    """Empties one outbox, in order; a message that is not acknowledged holds up those behind it."""
+
+    def __init__(
+        self, *, post: Post, store: Store, waiting: Callable[[Connection], tuple[Outgoing, ...]],
+        retire: Callable[[Connection, str], None],
+    ) -> None:  # fmt: skip
+        self._post = post
+        self._store = store
+        self._waiting = waiting
+        self._retire = retire
+        self._woken = anyio.Event()
+
+    def wake(self) -> None:
+        """Say that there may be something to send."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            self._woken = anyio.Event()
+            try:
+                rows = await self._store.transact(self._waiting)
+                for row in rows:
+                    await self._send(row)
+                pause_s = PAUSE_FIRST_S
+                if not rows:
+                    await self._woken.wait()
+            except CellferryError as error:
+                self._post.events.emit("outbox_waits", actor=str(self._post.me), error=str(error), pause_s=pause_s)
+                await anyio.sleep(pause_s)
+                pause_s = min(PAUSE_MAX_S, 2 * pause_s)
+
+    async def _send(self, row: Outgoing) -> None:
+        envelope = self._post.targeted(
+            row.target, row.method, row.body, stamp=Stamp(server=row.server), budget_s=BUDGET_S
+        )
+        response = await self._post.ask(envelope)
+        if response.is_error:
+            error = revive(decode_error(response.body))
+            if error.is_retryable:
+                raise error
+            # It will never be taken: keeping it would hold up all that comes after it.
+            self._post.events.emit("outbox_refused", to=str(row.target), method=row.method, error=str(error))
+        await self._store.transact(self._retire, row.id)

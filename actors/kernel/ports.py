@@ -1,0 +1,249 @@
+"""What the actors need from the world: small ports of ours, each with a memory implementation that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from protocol.cell_path import Address, CellPath
+from protocol.envelope import Key
+from protocol.journal import Entry, Journal
+from protocol.states import Goal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: A store's open transaction.  Opaque above `actors.store`: it is only handed on to the store's functions.
+Connection: TypeAlias = Any
+
+
+class Clock(Protocol):
+    """A process's wall clock, which may drift and jump.  Waiting is anyio's."""
+
+    def now_us(self) -> int:
+        """Tell the time in microseconds since 1970."""
+        ...
+
+
+class Ids(Protocol):
+    """A source of fresh ids."""
+
+    def new(self) -> bytes:
+        """Make 16 bytes that no other call of any process makes, rising with time."""
+        ...
+
+
+class Random(Protocol):
+    """A source of chance."""
+
+    def uniform(self) -> float:
+        """Draw from 0 (included) to 1 (excluded)."""
+        ...
+
+
+class Events(Protocol):
+    """What the kernel counts and logs."""
+
+    def emit(self, event: str, /, **fields: object) -> None:
+        """Note that `event` (a constant in snake_case) happened, with its data."""
+        ...
+
+
+@attrs.frozen(order=True)
+class Queue:
+    """A queue: the cell whose broker keeps it, and its name there (that of the mailbox it feeds)."""
+
+    cell: CellPath
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.cell}/{self.name}"
+
+
+class Delivery(Protocol):
+    """One frame that a queue handed to a consumer.  It must be settled once; later settlements are ignored."""
+
+    @property
+    def frame(self) -> bytes:
+        """The bytes that were sent."""
+        ...
+
+    def ack(self) -> None:
+        """Let the queue forget the frame: its effect is stored."""
+        ...
+
+    def reject(self, reason: str) -> None:
+        """Put the frame among the dead letters of its queue's cell, with the reason."""
+        ...
+
+
+Receive: TypeAlias = Callable[[Delivery], None]
+
+
+class Wire(Protocol):
+    """Queues that keep frames until a consumer has settled them.
+
+    Delivery is at least once: what was not settled when its consumer went away is delivered again.
+    Frames of one sender to one queue keep their order while no consumer is lost.
+    """
+
+    async def declare(self, queue: Queue) -> None:
+        """Make the queue exist (durable); declaring it again changes nothing."""
+        ...
+
+    async def send(self, queue: Queue, frame: bytes) -> None:
+        """Return once the queue has taken the frame.
+
+        Raises `Unroutable` when the queue does not exist, `TooLarge` over the size limit, `Overflow` when the queue
+        is full, and `TransportLost` when the broker went away, in which case it may have been taken or not.
+        """
+        ...
+
+    def consume(self, queue: Queue, receive: Receive, *, prefetch: int) -> AbstractAsyncContextManager[None]:
+        """Hand the queue's frames to `receive` (which must not block) while the context is open.
+
+        At most `prefetch` deliveries are unsettled at a time.  Consumers of one queue compete.
+        """
+        ...
+
+    async def purge(self, queue: Queue) -> None:
+        """Delete the queue with all that is in it; a missing queue is no error."""
+        ...
+
+
+class Store(Protocol):
+    """A database.  A transaction is a plain function of a connection and values, and may run more than once."""
+
+    async def transact(
+        self, work: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Run `work` in one serializable transaction: committed when it returns, undone when it raises.
+
+        Raises what `work` raises, or `StoreUnavailable`.
+        """
+        ...
+
+
+# --- exactly-once: what is kept with each effect -----------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """A keyed request as an inbox keeps it."""
+
+    key: Key
+    server: str
+    epoch: int
+    method: str
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Fresh:
+    """The command is new; of an undo: whether its execute never took effect here."""
+
+    undoes_nothing: bool
+
+
+@attrs.frozen(kw_only=True)
+class Known:
+    """The command was carried out before: its reply, again."""
+
+    body: bytes
+    is_error: bool
+
+
+@attrs.frozen
+class Accepted:
+    """The command is being worked on, or was when the process died."""
+
+
+Verdict: TypeAlias = Fresh | Known | Accepted
+
+
+@attrs.frozen(kw_only=True)
+class Outgoing:
+    """A message that a transaction wants to send."""
+
+    id: str
+    target: Address
+    method: str
+    server: str
+    body: bytes
+
+
+class Inbox(Protocol):
+    """What an actor remembers of commands.  Each method runs inside the transaction of the effect that it guards."""
+
+    def look(self, connection: Connection, command: Command) -> Verdict:
+        """Tell what is known of a command; raise `StaleEpoch`, `Superseded` or `Stale` for one that is refused."""
+        ...
+
+    def accept(self, connection: Connection, command: Command) -> None:
+        """Write that a command is being worked on."""
+        ...
+
+    def settle(self, connection: Connection, command: Command, *, reply: bytes, is_error: bool) -> None:
+        """Write a command's reply."""
+        ...
+
+    def unfinished(self, connection: Connection) -> tuple[Command, ...]:
+        """List the commands that were accepted and never answered."""
+        ...
+
+    def close(self, connection: Connection, *, server: str, epoch: int, lowest_open: int) -> None:
+        """Refuse what is older for the server, forget what is behind the lowest open epoch."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """Who has a conversation, until when by its own clock.  Clocks only start a takeover; epochs decide."""
+
+    conversation: str
+    server: str
+    owner: str
+    until_us: int
+
+
+class Journals(Protocol):
+    """The journals of all conversations.  Each method runs inside a transaction of the journal's store."""
+
+    def begin(self, connection: Connection, lease: Lease, *, goal: Goal, payload: bytes, at_us: int) -> Journal:
+        """Open a conversation under the next epoch."""
+        ...
+
+    def append(self, connection: Connection, conversation: str, entry: Entry) -> None:
+        """Write an entry; raise `StaleEpoch` when another owner has the conversation."""
+        ...
+
+    def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
+        """Become the owner, under the next epoch."""
+        ...
+
+    def park(self, connection: Connection, conversation: str, waits_for: str | None) -> None:
+        """Write what a conversation waits for."""
+        ...
+
+    def read(self, connection: Connection, conversation: str) -> Journal:
+        """Give a journal; raise `NotFound` when there is none."""
+        ...
+
+    def epoch(self, connection: Connection, conversation: str) -> int:
+        """Give the epoch a conversation is at."""
+        ...
+
+    def still_open(self, connection: Connection) -> tuple[str, ...]:
+        """List the conversations that are not closed."""
+        ...
+
+    def next_epoch(self, connection: Connection) -> int:
+        """Take the next epoch."""
+        ...
+
+    def lowest_open(self, connection: Connection, *, but: str) -> int:
+        """Give the lowest epoch of the conversations that are not closed."""
+        ...

@@ -1,0 +1,170 @@
+"""How an actor speaks: calls, casts, gathers and answers, over the queues of its own cell."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+import attrs
+
+from actors.kernel.calls import Calls
+from actors.kernel.outlets import Outlets
+from actors.kernel.ports import Queue
+from protocol.bodies import decode_body, encode_body
+from protocol.codec import decode, decode_frame, encode
+from protocol.envelope import Broadcast, Context, Direction, Key, Response, Targeted, answer
+from protocol.errors import CallTimeout, CellferryError, ErrorReport, revive
+from protocol.errors_wire import decode_error, encode_error
+from protocol.gather import decode_answers
+from protocol.requests import Gathered, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.kernel.ports import Delivery, Events, Ids, Wire
+    from protocol.cell_path import Address
+    from protocol.envelope import Envelope
+
+R = TypeVar("R")
+LINK: Final = "link"
+BUDGET_S: Final = 30.0
+REPLY_PREFETCH: Final = 256
+ANONYMOUS: Final = Context(request_id="")
+
+
+@attrs.frozen(kw_only=True)
+class Stamp:
+    """What a call carries beside its request: whose server, which key, under which epoch, on whose behalf."""
+
+    server: str = ""
+    key: Key | None = None
+    epoch: int = 0
+    context: Context = ANONYMOUS
+
+
+PLAIN: Final = Stamp()
+
+
+def result_of(response: Response, request: Request[R]) -> R:
+    """Read a reply; raise the error that the answer is."""
+    if response.is_error:
+        raise revive(decode_error(response.body))
+    return decode_body(response.body, request.reply_type())  # type: ignore[no-any-return]  # reply_type is type[Any]
+
+
+class Post:
+    """One replica's way to all other actors.  Open it before use."""
+
+    def __init__(self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events) -> None:
+        self.me = me
+        self.replies = Queue(me.cell, replies)
+        self.wire = wire
+        self.ids = ids
+        self.events = events
+        self.calls = Calls()
+        self._outlets: Outlets | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Post]:
+        """Take answers and send, until the context is left."""
+        await self.wire.declare(self.replies)
+        async with anyio.create_task_group() as tasks:
+            self._outlets = Outlets(self.wire, tasks)
+            async with self.wire.consume(self.replies, self._receive, prefetch=REPLY_PREFETCH):
+                yield self
+            self._outlets = None
+            tasks.cancel_scope.cancel()
+
+    async def call(self, to: Address, request: Request[R], *, stamp: Stamp = PLAIN, budget_s: float = BUDGET_S) -> R:
+        """Send a request and give its reply; raise the error it is answered with, or `CallTimeout`."""
+        envelope = self.targeted(to, type(request).METHOD.name, encode_body(request), stamp=stamp, budget_s=budget_s)
+        return result_of(await self.ask(envelope), request)
+
+    async def cast(self, to: Address, request: Request[Any], *, stamp: Stamp = PLAIN) -> None:
+        """Send a request and want no answer.  At most once: only where a loss repairs itself."""
+        envelope = self.targeted(to, type(request).METHOD.name, encode_body(request), stamp=stamp)
+        await self.send(attrs.evolve(envelope, call=False, reply_to=""))
+
+    async def gather(
+        self, request: Request[Any], *, direction: Direction = Direction.DOWN, budget_s: float = BUDGET_S,
+        stamp: Stamp = PLAIN, include_self: bool = True,
+    ) -> Gathered:  # fmt: skip
+        """Ask every cell up or down the tree; give each one's answer, a value or an error."""
+        envelope = Broadcast(
+            id=self.ids.new(), method=type(request).METHOD.name, context=stamp.context, source=self.me,
+            route=(self.me.cell,), call=True, reply_to=self.replies.name, budget_s=budget_s, server=stamp.server,
+            key=stamp.key, epoch=stamp.epoch, body=encode_body(request), direction=direction,
+            include_self=include_self,
+        )  # fmt: skip
+        response = await self.ask(envelope)
+        if response.is_error:
+            raise revive(decode_error(response.body))
+        return Gathered(answers=decode_answers(response.body))
+
+    async def ask(self, envelope: Targeted | Broadcast) -> Response:
+        """Send a call and give its answer; raise `CallTimeout` when none comes within the envelope's budget."""
+        pending = self.calls.open(envelope.id)
+        try:
+            with anyio.move_on_after(envelope.budget_s):
+                await self.send(envelope)
+                await pending.arrived.wait()
+        finally:
+            self.calls.close(envelope.id)
+        if pending.answer is None:
+            to = envelope.target if isinstance(envelope, Targeted) else f"{envelope.source.cell} {envelope.direction}"
+            raise CallTimeout(address=str(to), method=envelope.method, waited_s=envelope.budget_s)
+        return pending.answer
+
+    async def answer(self, envelope: Targeted | Broadcast, body: bytes, *, is_error: bool) -> None:
+        """Answer a call; a cast is answered by nothing."""
+        if not envelope.call:
+            return
+        response = answer(envelope, id=self.ids.new(), source=self.me, body=body, is_error=is_error)
+        try:
+            await self.send(response)
+        except CellferryError as error:
+            # The asker will ask again, and the inbox will answer.
+            self.events.emit("answer_lost", method=envelope.method, to=str(response.target), error=str(error))
+
+    async def refuse(self, envelope: Targeted | Broadcast, report: ErrorReport) -> None:
+        """Answer a call with an error."""
+        await self.answer(envelope, encode_error(report), is_error=True)
+
+    async def send(self, envelope: Envelope) -> None:
+        """Put an envelope on its way: to the queue of its target here, or to the link of this cell."""
+        if isinstance(envelope, Broadcast) or envelope.target.cell != self.me.cell:
+            await self.put(Queue(self.me.cell, LINK), envelope)
+        else:
+            await self.put(Queue(self.me.cell, envelope.target.mailbox), envelope)
+
+    async def put(self, queue: Queue, envelope: Envelope) -> None:
+        """Put an envelope into that very queue."""
+        assert self._outlets is not None, "the post is not open"
+        await self._outlets.put(queue, encode(envelope))
+
+    def targeted(
+        self, to: Address, method: str, body: bytes, *, stamp: Stamp = PLAIN, budget_s: float = BUDGET_S
+    ) -> Targeted:
+        """Make the envelope of a call."""
+        return Targeted(
+            id=self.ids.new(), method=method, context=stamp.context, source=self.me, route=(self.me.cell,), call=True,
+            reply_to=self.replies.name, budget_s=budget_s, server=stamp.server, key=stamp.key, epoch=stamp.epoch,
+            body=body, target=to,
+        )  # fmt: skip
+
+    def _receive(self, delivery: Delivery) -> None:
+        try:
+            answers = [decode(data) for data in decode_frame(delivery.frame)]
+        except CellferryError as error:
+            self.events.emit("dead_letter", queue=str(self.replies), reason=error.code, error=str(error))
+            delivery.reject(error.code)
+            return
+        for envelope in answers:
+            if not isinstance(envelope, Response) or not self.take(envelope):
+                self.events.emit("answer_unwanted", queue=str(self.replies), method=envelope.method)
+        delivery.ack()
+
+    def take(self, response: Response) -> bool:
+        """Take an answer; tell whether it was waited for."""
+        return self.calls.resolve(response)

@@ -1,0 +1,123 @@
+"""Collects the truth of a deployment: from its stores, its hosts' disks and processes, and its partners' files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from actors.compute.drivers.base import Power
+from actors.store import truth as stored
+from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.records import CELL_RECORDS, ROOT_RECORDS, Attachment, Image, Port, PortBinding, Record, Volume
+from protocol.truth import (
+    BootTruth,
+    CellTruth,
+    ConversationTruth,
+    GatherTruth,
+    GuestTruth,
+    Memory,
+    Truth,
+    VolumeTruth,
+    Witnessed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actors.compute.drivers.base import GuestState
+    from actors.kernel.ports import Store
+    from actors.partners.ports import ImageFiles
+
+PARTNERS: Mapping[str, tuple[type[Record], ...]] = {
+    "image": (Image,),
+    "volume": (Volume, Attachment),
+    "network": (Port, PortBinding),
+}
+
+
+@attrs.frozen(kw_only=True)
+class ObservedHost:
+    """A compute host: its cell, its store, and a look at its hypervisor."""
+
+    cell: CellPath
+    store: Store
+    inspect: Callable[[], tuple[GuestState, ...]]
+
+
+@attrs.frozen(kw_only=True)
+class Observed:
+    """Where the truth of a deployment is."""
+
+    root: CellPath
+    cells: Mapping[CellPath, Store]
+    partners: Mapping[str, Store]  # By name: image, volume, network.
+    conductor: Store
+    hosts: Mapping[str, ObservedHost]
+    images: ImageFiles
+    read_volume: Callable[[str], VolumeTruth]
+
+
+async def collect(
+    observed: Observed, *, witnessed: tuple[Witnessed, ...] = (), gathers: tuple[GatherTruth, ...] = ()
+) -> Truth:
+    """Read everything there is."""
+    partners = await _partners(observed)
+    volumes = tuple(observed.read_volume(row.id) for row in partners if isinstance(row, Volume))
+    return Truth(
+        root=observed.root,
+        cells=await _cells(observed),
+        partners=partners,
+        image_files=await observed.images.names(),
+        guests=_guests(observed),
+        volumes=volumes,
+        conversations=await _conversations(observed),
+        memories=await _memories(observed),
+        gathers=gathers,
+        witnessed=witnessed,
+    )
+
+
+async def _cells(observed: Observed) -> tuple[CellTruth, ...]:
+    found = []
+    for path, store in observed.cells.items():
+        records = (*CELL_RECORDS, *(ROOT_RECORDS if path == observed.root else ()))
+        found.append(CellTruth(path=path, rows=await store.transact(stored.all_rows, records)))
+    return tuple(found)
+
+
+async def _partners(observed: Observed) -> tuple[Record, ...]:
+    found: list[Record] = []
+    for name, records in PARTNERS.items():
+        found.extend(await observed.partners[name].transact(stored.all_rows, records))
+    return tuple(found)
+
+
+async def _conversations(observed: Observed) -> tuple[ConversationTruth, ...]:
+    return await observed.conductor.transact(stored.conversations)
+
+
+async def _memories(observed: Observed) -> tuple[Memory, ...]:
+    stores = {
+        **{str(Address(path, "cell")): store for path, store in observed.cells.items()},
+        **{str(Address(observed.root, name)): store for name, store in observed.partners.items()},
+        **{str(Address(host.cell, host_mailbox(name))): host.store for name, host in observed.hosts.items()},
+    }
+    return tuple([await store.transact(stored.memory, actor) for actor, store in stores.items()])
+
+
+def _guests(observed: Observed) -> tuple[GuestTruth, ...]:
+    return tuple(
+        _guest(name, host.cell, state) for name, host in observed.hosts.items() for state in host.inspect()
+    )
+
+
+def _guest(host: str, cell: CellPath, state: GuestState) -> GuestTruth:
+    witness = state.witness
+    boots = witness.boots if witness else ()
+    return GuestTruth(
+        server=state.server, host=host, cell=cell, is_defined=state.is_defined,
+        is_running=state.power is not Power.SHUTDOWN, has_disk=state.has_disk, permit=state.permit,
+        volumes=state.volumes, counter=witness.counter if witness else 0,
+        boots=tuple(BootTruth(host=boot.host, permit=boot.permit, number=boot.number) for boot in boots),
+    )  # fmt: skip

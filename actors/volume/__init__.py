@@ -1,0 +1,1 @@
+"""The volume actor: volumes and attachments."""

@@ -1,0 +1,83 @@
+"""Typed requests, replies and rows <-> plain data and body bytes.  What does not fit its class is `Malformed`."""
+
+import operator
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import cattrs
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.strategies import configure_tagged_union
+
+from protocol.cell_path import Address, CellPath
+from protocol.codec import pack, unpack
+from protocol.errors import CellferryError, Malformed
+
+T = TypeVar("T")
+
+
+def _exactly(kind: type[T]) -> Any:  # noqa: ANN401  cattrs types its hooks as callables of Any
+    def structure(value: object, _: object) -> T:
+        if type(value) is not kind:
+            raise TypeError(f"{type(value).__name__} where {kind.__name__} is expected")
+        return value
+
+    return structure
+
+
+def _number(value: object, _: object) -> float:
+    if type(value) not in {int, float}:
+        raise TypeError(f"{type(value).__name__} where a number is expected")
+    return float(value)  # type: ignore[arg-type]  # the line above is a narrowing that mypy does not follow
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    # By predicates, for a hook of `str` by type would also be taken for every `StrEnum`.
+    for kind in (int, str, bool, bytes):
+        converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
+    converter.register_structure_hook_func(partial(operator.is_, float), _number)
+    converter.register_unstructure_hook(bytes, lambda value: value)
+    for path in (CellPath, Address):
+        converter.register_unstructure_hook(path, str)
+        converter.register_structure_hook(path, lambda text, cls: cls.parse(_exactly(str)(text, str)))
+    converter.register_structure_hook_func(
+        lambda cls: isinstance(cls, type) and issubclass(cls, Enum), lambda value, cls: cls(value)
+    )
+    return converter
+
+
+CONVERTER: Final = _make_converter()
+
+
+def tag_union(union: Any, name_of: Callable[[type[Any]], str]) -> None:  # noqa: ANN401  a union is no type to mypy
+    """Have each value of a union of classes carry its class's name, so that it is told from the others."""
+    configure_tagged_union(union, CONVERTER, tag_generator=name_of, tag_name="is")
+
+
+def to_plain(value: object) -> Any:  # noqa: ANN401  plain data is dicts and lists of anything that msgpack takes
+    """Turn an attrs value into dicts, lists and scalars."""
+    return CONVERTER.unstructure(value)
+
+
+def from_plain(plain: object, cls: type[T]) -> T:
+    """Make a `cls` of plain data; raise `Malformed` where it does not fit."""
+    try:
+        return CONVERTER.structure(plain, cls)
+    except CellferryError as error:
+        raise Malformed(where=cls.__name__, what=str(error)) from error
+    except ForbiddenExtraKeysError as error:
+        raise Malformed(where=cls.__name__, what=f"unknown fields {sorted(error.extra_fields)}") from error
+    except (BaseValidationError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise Malformed(where=cls.__name__, what=f"{type(error).__name__}: {error}"[:500]) from error
+
+
+def encode_body(value: object) -> bytes:
+    """Turn a request or a reply into body bytes."""
+    return pack(to_plain(value))
+
+
+def decode_body(data: bytes, cls: type[T]) -> T:
+    """Make a request or a reply of body bytes; raise `Malformed` where they do not fit."""
+    return from_plain(unpack(data, where=cls.__name__), cls)

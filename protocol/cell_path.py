@@ -1,0 +1,104 @@
+"""Where cells and actors are: paths down the tree of cells, and addresses of mailboxes in them."""
+
+import re
+from typing import Final, Self
+
+import attrs
+
+from protocol.errors import InvalidName
+
+SEPARATOR: Final = "!"
+MAILBOX_SEPARATOR: Final = "/"
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+MAILBOX: Final = re.compile(r"[a-z0-9][a-z0-9._:!-]{0,190}")
+DEPTH_MAX: Final = 16
+
+
+def _check_names(_path: object, _field: object, names: tuple[str, ...]) -> None:
+    if not 1 <= len(names) <= DEPTH_MAX:
+        raise InvalidName(kind="cell path", text=SEPARATOR.join(names), rule=f"1 to {DEPTH_MAX} names")
+    for name in names:
+        if NAME.fullmatch(name) is None:
+            raise InvalidName(kind="cell name", text=name, rule=NAME.pattern)
+
+
+@attrs.frozen(order=True)
+class CellPath:
+    """A cell's place in the tree, `api!eu!eu-1`: its names from the root down."""
+
+    names: tuple[str, ...] = attrs.field(validator=_check_names)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `api!eu!eu-1`; raise `InvalidName` when it is no path."""
+        return cls(tuple(text.split(SEPARATOR)))
+
+    def __str__(self) -> str:
+        """Write it as `parse` reads it."""
+        return SEPARATOR.join(self.names)
+
+    @property
+    def name(self) -> str:
+        """The cell's own, last name."""
+        return self.names[-1]
+
+    @property
+    def parent(self) -> Self | None:
+        """The cell above, or None for the root."""
+        return type(self)(self.names[:-1]) if len(self.names) > 1 else None
+
+    @property
+    def root(self) -> Self:
+        """The root of the tree that this path is of."""
+        return type(self)(self.names[:1])
+
+    def child(self, name: str) -> Self:
+        """Name the cell directly below, called `name`."""
+        return type(self)((*self.names, name))
+
+    def is_above(self, other: "CellPath") -> bool:
+        """Tell whether `other` is somewhere below this cell."""
+        return len(self.names) < len(other.names) and other.names[: len(self.names)] == self.names
+
+    def is_neighbour(self, other: "CellPath") -> bool:
+        """Tell whether one edge joins the two cells."""
+        return self.parent == other or other.parent == self
+
+    def common_ancestor(self, other: "CellPath") -> "CellPath | None":
+        """Name the lowest cell that is at or above both; None when the roots differ."""
+        shared = 0
+        for mine, theirs in zip(self.names, other.names, strict=False):
+            if mine != theirs:
+                break
+            shared += 1
+        return CellPath(self.names[:shared]) if shared else None
+
+
+def _check_mailbox(_address: object, _field: object, mailbox: str) -> None:
+    if MAILBOX.fullmatch(mailbox) is None:
+        raise InvalidName(kind="mailbox", text=mailbox, rule=MAILBOX.pattern)
+
+
+@attrs.frozen(order=True)
+class Address:
+    """Where an actor is: its cell and the name of its mailbox, `api!eu!eu-1/host:h1`."""
+
+    cell: CellPath
+    mailbox: str = attrs.field(validator=_check_mailbox)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `api!eu/host:h1`; raise `InvalidName` when it is no address."""
+        cell, separator, mailbox = text.partition(MAILBOX_SEPARATOR)
+        if not separator:
+            raise InvalidName(kind="address", text=text, rule="CELL-PATH/MAILBOX")
+        return cls(CellPath.parse(cell), mailbox)
+
+    def __str__(self) -> str:
+        """Write it as `parse` reads it."""
+        return f"{self.cell}{MAILBOX_SEPARATOR}{self.mailbox}"
+
+
+def host_mailbox(host: str) -> str:
+    """Name the mailbox of a compute host's actor."""
+    return f"host:{host}"

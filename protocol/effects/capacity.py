@@ -1,0 +1,64 @@
+"""Effects on a cell's hosts and allocations."""
+
+from protocol.draft import Draft, need
+from protocol.effects.registry import Moment, effect
+from protocol.errors import CapacityExceeded
+from protocol.messages import capacity as say
+from protocol.records import Allocation, Flavor, Host
+from protocol.requests import Done
+
+RESOURCES = ("vcpus", "memory_mb", "disk_gb")
+
+
+def free(host: Host, allocations: tuple[Allocation, ...]) -> dict[str, int]:
+    """Tell how much of each resource of a host is not allocated."""
+    return {name: getattr(host, name) - sum(getattr(row, name) for row in allocations) for name in RESOURCES}
+
+
+def wanted(flavor: Flavor, *, is_volume_backed: bool) -> dict[str, int]:
+    """Tell what a server of that flavor takes; a volume-backed one takes no disk of its host."""
+    disk_gb = 0 if is_volume_backed else flavor.disk_gb
+    return {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": disk_gb}
+
+
+@effect(say.AddHost, lambda command: (need(Host, name=command.name),))
+def _add_host(draft: Draft, command: say.AddHost, _: Moment) -> Done:
+    known = draft.find(Host, name=command.name)
+    draft.put(
+        Host(
+            name=command.name, vcpus=command.vcpus, memory_mb=command.memory_mb, disk_gb=command.disk_gb,
+            availability_zone=command.availability_zone, is_enabled=known.is_enabled if known else True,
+        )
+    )  # fmt: skip
+    return Done()
+
+
+@effect(say.FindRoom, lambda _: (need(Host), need(Allocation)))
+def _find_room(draft: Draft, command: say.FindRoom, moment: Moment) -> say.Room:
+    rooms = []
+    for host in draft.all(Host):
+        left = free(host, draft.all(Allocation, host=host.name))
+        if host.is_enabled and all(left[name] >= getattr(command, name) for name in RESOURCES):
+            zone = host.availability_zone
+            rooms.append(say.HostRoom(host=host.name, cell=moment.cell, availability_zone=zone, **left))
+    return say.Room(hosts=tuple(rooms))
+
+
+@effect(say.AllocateHost, lambda command: (need(Host, name=command.host), need(Allocation, host=command.host)))
+def _allocate(draft: Draft, command: say.AllocateHost, _: Moment) -> Done:
+    host = draft.one(Host, name=command.host)
+    left = free(host, draft.all(Allocation, host=host.name))
+    amounts = wanted(command.flavor, is_volume_backed=command.is_volume_backed)
+    for name in RESOURCES:
+        if left[name] < amounts[name]:
+            raise CapacityExceeded(host=host.name, resource=name, wanted=amounts[name], free=left[name])
+    draft.put(Allocation(consumer=command.consumer, host=host.name, server=command.server, **amounts))
+    return Done()
+
+
+@effect(say.FreeHost, lambda command: (need(Allocation, consumer=command.consumer),))
+def _free(draft: Draft, command: say.FreeHost, _: Moment) -> Done:
+    for row in draft.all(Allocation, consumer=command.consumer):
+        if row.host == command.host:
+            draft.drop(row)
+    return Done()

@@ -1,0 +1,119 @@
+"""How effects change a server and write its history: actions, events, faults, notifications."""
+
+from typing import Any
+
+import attrs
+
+from protocol import states
+from protocol.draft import Draft, Need, need
+from protocol.effects.registry import Moment
+from protocol.errors import ErrorReport
+from protocol.messages.servers import Origin, ServerBundle
+from protocol.records import (
+    ActionEvent,
+    BlockDevice,
+    Fault,
+    Migration,
+    Notification,
+    Server,
+    ServerAction,
+)
+from protocol.states import MigrationStatus
+
+SUCCESS = "Success"
+ERROR = "Error"
+
+
+def whole_server(command: Any) -> tuple[Need, ...]:  # noqa: ANN401  any command that has a `server`
+    """Need the whole record of the command's server."""
+    kinds = (Server, BlockDevice, Migration, ServerAction, ActionEvent)
+    return (need(kinds[0], uuid=command.server), *(need(kind, server=command.server) for kind in kinds[1:]))
+
+
+def bundle(draft: Draft, server: str) -> ServerBundle:
+    """Give the whole record."""
+    return ServerBundle(
+        server=draft.one(Server, uuid=server),
+        block_devices=draft.all(BlockDevice, server=server),
+        migrations=draft.all(Migration, server=server),
+        actions=draft.all(ServerAction, server=server),
+        events=draft.all(ActionEvent, server=server),
+    )
+
+
+def change(draft: Draft, server: Server, moment: Moment, **fields: Any) -> Server:  # noqa: ANN401  any of its fields
+    """Write a server with these fields, if its state may change so; its version rises."""
+    after = attrs.evolve(server, **fields, version=server.version + 1, updated_at_us=moment.now_us)
+    states.check_task(server.uuid, server.task_state, after.task_state)
+    states.check_vm(server.uuid, server.vm_state, after.vm_state)
+    return draft.put(after)
+
+
+def advance(draft: Draft, migration: Migration, moment: Moment, status: MigrationStatus, **fields: Any) -> Migration:  # noqa: ANN401
+    """Write a migration with this status, if it may follow."""
+    states.check_migration(migration.uuid, migration.status, status)
+    return draft.put(attrs.evolve(migration, status=status, updated_at_us=moment.now_us, **fields))
+
+
+def start_action(draft: Draft, server: str, action: str, name: str, origin: Origin, moment: Moment) -> None:
+    """Write that a user's action on a server began."""
+    draft.put(
+        ServerAction(
+            id=action, server=server, action=name, request_id=origin.request_id, user=origin.user,
+            project=origin.project, started_at_us=moment.now_us,
+        )
+    )  # fmt: skip
+
+
+def finish_action(draft: Draft, server: str, action: str, moment: Moment, message: str | None = None) -> None:
+    """Write that an action ended (with a message: badly), and with it all its open events."""
+    row = draft.find(ServerAction, server=server, id=action)
+    if row is None:
+        return
+    if row.finished_at_us is None:
+        draft.put(attrs.evolve(row, finished_at_us=moment.now_us, message=message))
+    for event in draft.all(ActionEvent, server=server, action=action):
+        if event.finished_at_us is None:
+            result = SUCCESS if message is None else ERROR
+            draft.put(attrs.evolve(event, finished_at_us=moment.now_us, result=result, details=message))
+
+
+def start_event(draft: Draft, server: str, action: str, name: str, host: str, moment: Moment) -> None:
+    """Write that a part of an action began."""
+    draft.put(
+        ActionEvent(
+            id=moment.id_of("event", name), action=action, server=server, name=name, host=host,
+            started_at_us=moment.now_us,
+        )
+    )  # fmt: skip
+
+
+def finished_event(draft: Draft, server: str, action: str, name: str, host: str, moment: Moment) -> None:
+    """Write that a part of an action was done, well."""
+    draft.put(
+        ActionEvent(
+            id=moment.id_of("event", name), action=action, server=server, name=name, host=host, result=SUCCESS,
+            started_at_us=moment.now_us, finished_at_us=moment.now_us,
+        )
+    )  # fmt: skip
+
+
+def note_fault(draft: Draft, server: str, cause: ErrorReport, moment: Moment) -> None:
+    """Write why an operation failed."""
+    draft.put(
+        Fault(
+            id=moment.id_of("fault"), server=server, code=cause.code, message=cause.message, details=cause.traceback,
+            created_at_us=moment.now_us,
+        )
+    )  # fmt: skip
+
+
+def notify(draft: Draft, server: str, publisher: str, moment: Moment, *events: str) -> None:
+    """Write notifications, in order."""
+    for event in events:
+        draft.put(
+            Notification(
+                id=moment.id_of("notification", event), server=server, event=event, publisher=publisher,
+                created_at_us=moment.now_us,
+            )
+        )  # fmt: skip

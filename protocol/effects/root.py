@@ -1,0 +1,145 @@
+"""Effects on the root's rows: mapping, permits, specs, hosts and mirror."""
+
+import attrs
+
+from protocol.draft import Draft, Need, need
+from protocol.effects.registry import Moment, effect
+from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused
+from protocol.messages import root as say
+from protocol.records import HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.requests import Done
+
+
+def _ledger(command: "say.TakeServer | say.ReleaseServer") -> tuple[Need, ...]:
+    server = command.server
+    return need(Mapping, server=server), need(Permit, server=server), need(RequestSpec, server=server)
+
+
+@effect(say.TakeServer, _ledger)
+def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
+    mapping = draft.find(Mapping, server=command.server)
+    if mapping is None:
+        if not command.is_new:
+            raise NotFound(kind="server", name=command.server)
+        mapping = Mapping(server=command.server, cell=None, generation=0)
+    elif command.is_new and mapping.conversation != command.conversation:
+        raise AlreadyExists(kind="server", name=command.server)
+    if mapping.conversation not in {None, command.conversation}:
+        raise Conflict(
+            server=command.server, action=command.goal, reason=f"it is taken by {mapping.goal} {mapping.conversation}"
+        )
+    mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
+    return say.Taken(
+        mapping=mapping,
+        permit=draft.find(Permit, server=command.server),
+        spec=draft.find(RequestSpec, server=command.server),
+    )
+
+
+@effect(say.ReleaseServer, _ledger)
+def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
+    mapping = draft.find(Mapping, server=command.server)
+    if mapping is None or mapping.conversation != command.conversation:
+        return Done()
+    if mapping.cell is not None:
+        draft.put(attrs.evolve(mapping, conversation=None, goal=None))
+        return Done()
+    draft.drop(mapping)
+    if permit := draft.find(Permit, server=command.server):
+        draft.drop(permit)
+    return Done()
+
+
+@effect(say.CommitHome, lambda command: (need(Mapping, server=command.server),))
+def _commit(draft: Draft, command: say.CommitHome, _: Moment) -> Mapping:
+    mapping = draft.one(Mapping, server=command.server)
+    source = str(command.source) if command.source else None
+    expected = (source, command.generation, command.conversation)
+    if (mapping.cell, mapping.generation, mapping.conversation) != expected:
+        raise Conflict(server=command.server, action="change its home", reason=f"its mapping is {mapping}")
+    return draft.put(attrs.evolve(mapping, cell=str(command.target), generation=mapping.generation + 1))
+
+
+@effect(say.IssuePermit, lambda command: (need(Permit, server=command.server),))
+def _issue(draft: Draft, command: say.IssuePermit, _: Moment) -> Permit:
+    permit = draft.find(Permit, server=command.server)
+    if permit is not None and permit.holder is not None:
+        raise PermitRefused(server=command.server, number=permit.number, reason=f"it is held by {permit.holder}")
+    number = permit.number + 1 if permit else 1
+    return draft.put(Permit(server=command.server, number=number, holder=command.holder))
+
+
+@effect(say.ReturnPermit, lambda command: (need(Permit, server=command.server),))
+def _return(draft: Draft, command: say.ReturnPermit, _: Moment) -> Permit:
+    permit = draft.one(Permit, server=command.server)
+    if (permit.number, permit.holder) != (command.number, command.holder):
+        raise PermitRefused(server=command.server, number=command.number, reason=f"the ledger has {permit}")
+    return draft.put(attrs.evolve(permit, holder=None))
+
+
+@effect(say.RestorePermit, lambda command: (need(Permit, server=command.server),))
+def _restore(draft: Draft, command: say.RestorePermit, _: Moment) -> Permit:
+    permit = draft.one(Permit, server=command.server)
+    if permit.holder == command.holder:
+        return permit
+    if permit.holder is not None:
+        raise PermitRefused(server=command.server, number=permit.number, reason=f"it is held by {permit.holder}")
+    return draft.put(Permit(server=command.server, number=permit.number + 1, holder=command.holder))
+
+
+@effect(say.WithdrawPermit, lambda command: (need(Permit, server=command.server),))
+def _withdraw(draft: Draft, command: say.WithdrawPermit, _: Moment) -> Permit:
+    permit = draft.find(Permit, server=command.server)
+    if permit is None:
+        return Permit(server=command.server, number=0, holder=None)
+    return draft.put(attrs.evolve(permit, holder=None)) if permit.holder == command.holder else permit
+
+
+@effect(say.SaveSpec, lambda command: (need(RequestSpec, server=command.server),))
+def _save_spec(draft: Draft, command: say.SaveSpec, _: Moment) -> Done:
+    if command.spec is not None:
+        draft.put(command.spec)
+    elif spec := draft.find(RequestSpec, server=command.server):
+        draft.drop(spec)
+    return Done()
+
+
+@effect(say.RegisterHost, lambda command: (need(HostMapping, host=command.host),))
+def _register(draft: Draft, command: say.RegisterHost, _: Moment) -> Done:
+    found = draft.find(HostMapping, host=command.host)
+    if found is not None and found.cell != str(command.cell):
+        raise AlreadyExists(kind="host", name=f"{command.host} (in cell {found.cell})")
+    draft.put(HostMapping(host=command.host, cell=str(command.cell)))
+    return Done()
+
+
+@effect(say.UpdateMirror, lambda command: (need(Mirror, server=command.mirror.server),))
+def _update_mirror(draft: Draft, command: say.UpdateMirror, _: Moment) -> Done:
+    news = command.mirror
+    known = draft.find(Mirror, server=news.server, cell=news.cell)
+    if known is None or (known.generation, known.version) < (news.generation, news.version):
+        draft.put(news)
+    return Done()
+
+
+@effect(say.ListServers, lambda _: (need(Mapping), need(Mirror)))
+def _list(draft: Draft, _: say.ListServers, __: Moment) -> say.ServerList:
+    homes = {mapping.server: mapping.cell for mapping in draft.all(Mapping)}
+    return say.ServerList(
+        servers=tuple(
+            mirror for mirror in draft.all(Mirror) if homes.get(mirror.server) == mirror.cell and not mirror.is_gone
+        )
+    )
+
+
+@effect(say.ListHosts, lambda _: (need(HostMapping),))
+def _list_hosts(draft: Draft, _: say.ListHosts, __: Moment) -> say.HostList:
+    return say.HostList(hosts=draft.all(HostMapping))
+
+
+@effect(say.FindHome, lambda command: (need(Mapping, server=command.server),))
+def _find_home(draft: Draft, command: say.FindHome, _: Moment) -> say.FoundHome:
+    mapping = draft.find(Mapping, server=command.server)
+    if mapping is None or mapping.cell is None:
+        raise NotFound(kind="server", name=command.server)
+    return say.FoundHome(mapping=mapping)

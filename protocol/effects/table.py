@@ -1,0 +1,27 @@
+"""All effects, by who carries them out.  Importing this module is what fills the table."""
+
+from typing import Any, Final
+
+from protocol.effects import capacity, confirm, images, ports, resize, revert, root, servers, volumes
+from protocol.effects.registry import EFFECTS
+from protocol.requests import Request, Role
+
+Requests = tuple[type[Request[Any]], ...]
+
+_MODULES: Final = (capacity, confirm, images, ports, resize, revert, root, servers, volumes)
+
+
+def _handled(role: Role, *, by_root: bool = False) -> Requests:
+    root_module = "protocol.messages.root"
+    return tuple(
+        request
+        for request in EFFECTS
+        if request.METHOD.at is role and (request.__module__ == root_module) is by_root
+    )
+
+
+CELL: Final = _handled(Role.CELL)
+ROOT: Final = _handled(Role.CELL, by_root=True)
+IMAGE: Final = _handled(Role.IMAGE)
+VOLUME: Final = _handled(Role.VOLUME)
+NETWORK: Final = _handled(Role.NETWORK)

@@ -1,0 +1,59 @@
+"""Accounting: what is allocated on a host is what its servers need, and never more than it has."""
+
+from collections import Counter
+
+from protocol.effects.capacity import RESOURCES
+from protocol.invariants.findings import Findings, checker
+from protocol.invariants.standing import Place, busy, located, settled
+from protocol.records import Allocation, Flavor, Host
+from protocol.truth import Truth
+
+
+@checker("accounting")
+def check(truth: Truth) -> Findings:
+    """Ask that no host gives more than it has."""
+    hosts = {(cell, host.name): host for cell, host in located(truth, Host)}
+    for place, taken in _taken(truth, without=frozenset()).items():
+        host = hosts.get(place)
+        if host is None:
+            yield place[1], f"has allocations in {place[0]}, and is no host of it"
+            continue
+        for name in RESOURCES:
+            if taken[name] > getattr(host, name):
+                yield host.name, f"{taken[name]} {name} are allocated, and it has {getattr(host, name)}"
+
+
+@checker("accounting")
+def check_at_rest(truth: Truth) -> Findings:
+    """Ask that allocations add up to the flavors of the servers that are there, or may come back."""
+    taken = _taken(truth, without=busy(truth))
+    due: dict[Place, Counter[str]] = {}
+    for standing in settled(truth):
+        record, is_volume_backed = standing.record, standing.home.is_volume_backed
+        _add(due, standing.home.place, _need(record.flavor, is_volume_backed=is_volume_backed))
+        if standing.source_place is not None:
+            _add(due, standing.source_place, _need(record.old_flavor, is_volume_backed=is_volume_backed))
+    for place in sorted({*taken, *due}):
+        allocated, needed = taken.get(place, Counter()), due.get(place, Counter())
+        if allocated != needed:
+            yield place[1], f"{dict(allocated)} are allocated, and its servers need {dict(needed)}"
+
+
+def _taken(truth: Truth, *, without: frozenset[str]) -> dict[Place, Counter[str]]:
+    taken: dict[Place, Counter[str]] = {}
+    for cell, row in located(truth, Allocation):
+        if row.server not in without:
+            _add(taken, (cell, row.host), Counter({name: getattr(row, name) for name in RESOURCES}))
+    return taken
+
+
+def _add(sums: dict[Place, Counter[str]], place: Place, amounts: Counter[str]) -> None:
+    sums.setdefault(place, Counter()).update(amounts)
+
+
+def _need(flavor: Flavor | None, *, is_volume_backed: bool) -> Counter[str]:
+    # Said once more here, on purpose: if the rule that effects allocate by judged itself, it could not be wrong.
+    if flavor is None:
+        return Counter()
+    disk_gb = 0 if is_volume_backed else flavor.disk_gb
+    return Counter({"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": disk_gb})

@@ -1,0 +1,1 @@
+"""Requests and replies, by the area they are about."""

@@ -1,0 +1,73 @@
+"""What is asked of cells about their hosts and what these have left."""
+
+import attrs
+
+from protocol.records import Flavor
+from protocol.requests import Done, Form, Method, Request, Role, Way
+
+
+@attrs.frozen(kw_only=True)
+class HostRoom:
+    """A host that is up, and what of it is not allocated."""
+
+    host: str
+    cell: str
+    availability_zone: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+@attrs.frozen(kw_only=True)
+class Room:
+    """One cell's hosts with room."""
+
+    hosts: tuple[HostRoom, ...]
+
+
+@attrs.frozen(kw_only=True)
+class FindRoom(Request[Room]):
+    """Ask every cell for its hosts on which that much is free."""
+
+    METHOD = Method(name="find_room", at=Role.CELL, form=Form.BROADCAST)
+
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+@attrs.frozen(kw_only=True)
+class AddHost(Request[Done]):
+    """A compute host tells its cell that it is there, and what it has to give."""
+
+    METHOD = Method(name="add_host", at=Role.CELL, way=Way.NONE)
+
+    name: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    availability_zone: str
+
+
+@attrs.frozen(kw_only=True)
+class AllocateHost(Request[Done]):
+    """Allocate a flavor's worth of a host to a consumer, if it has that left."""
+
+    METHOD = Method(name="allocate_host", at=Role.CELL)
+
+    server: str
+    consumer: str
+    host: str
+    flavor: Flavor
+    is_volume_backed: bool
+
+
+@attrs.frozen(kw_only=True)
+class FreeHost(Request[Done]):
+    """Drop a consumer's allocation on a host; one that is gone is no error."""
+
+    METHOD = Method(name="free_host", at=Role.CELL)
+
+    server: str
+    consumer: str
+    host: str

@@ -1,0 +1,122 @@
+"""What users ask of the conductor, and what it tells them of the conversations that carry it out."""
+
+import attrs
+
+from protocol.bodies import tag_union
+from protocol.journal import Ending, Entry
+from protocol.messages.servers import Origin
+from protocol.records import Flavor
+from protocol.requests import Method, Request, Role, Way
+from protocol.states import Goal
+
+
+@attrs.frozen(kw_only=True)
+class Accepted:
+    """The server is taken for what was asked; `conversation` carries it out."""
+
+    conversation: str
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class NewVolume:
+    """A volume for a server: what its guest calls it; boot index 0 makes it the root disk."""
+
+    volume: str
+    device: str
+    boot_index: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CreateServer(Request[Accepted]):
+    """Make a server, from an image or (empty image) from the volume with boot index 0, on the named or any host."""
+
+    METHOD = Method(name="create_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    name: str
+    flavor: Flavor
+    image: str
+    volumes: tuple[NewVolume, ...]
+    host: str | None
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class MoveServer(Request[Accepted]):
+    """Resize a server to another flavor, or (no flavor) cold-migrate it, to the named host or any in another cell."""
+
+    METHOD = Method(name="move_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    flavor: Flavor | None
+    host: str | None
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class SettleMove(Request[Accepted]):
+    """Confirm or revert the move of a server in VERIFY_RESIZE."""
+
+    METHOD = Method(name="settle_move", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    goal: Goal  # confirm | revert
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class PowerServer(Request[Accepted]):
+    """Start or stop a server."""
+
+    METHOD = Method(name="power_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    goal: Goal  # start | stop
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class ChangeVolume(Request[Accepted]):
+    """Attach a volume to a server, or detach it."""
+
+    METHOD = Method(name="change_volume", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    goal: Goal  # attach | detach
+    volume: str
+    device: str
+    origin: Origin
+
+
+Order = CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume
+tag_union(Order, lambda order: order.METHOD.name)
+
+
+@attrs.frozen(kw_only=True)
+class StepNews:
+    """An entry of a journal, and which actor it is about."""
+
+    entry: Entry
+    actor: str
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """A conversation's journal from some point on; what it waits for; how it ended, if it has."""
+
+    news: tuple[StepNews, ...]
+    parked: str | None = None
+    ending: Ending | None = None
+    is_closed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WatchConversation(Request[Progress]):
+    """Tell what a conversation's journal has beyond its first `seen` entries, as soon as there is any."""
+
+    METHOD = Method(name="watch_conversation", at=Role.CONDUCTOR, way=Way.NONE)
+
+    server: str
+    conversation: str
+    seen: int

@@ -1,0 +1,143 @@
+"""What a server's cell is asked about it outside of moves."""
+
+import attrs
+
+from protocol.errors import ErrorReport
+from protocol.records import ActionEvent, BlockDevice, Flavor, Migration, Server, ServerAction
+from protocol.requests import Done, Method, Request, Role
+from protocol.states import PowerState, TaskState, VmState
+
+
+@attrs.frozen(kw_only=True)
+class Origin:
+    """Who asked, as the history of a server tells it."""
+
+    request_id: str
+    user: str
+    project: str
+
+
+@attrs.frozen(kw_only=True)
+class ServerBundle:
+    """Everything that one cell knows of a server and that goes with it when it moves."""
+
+    server: Server
+    block_devices: tuple[BlockDevice, ...]
+    migrations: tuple[Migration, ...]
+    actions: tuple[ServerAction, ...]
+    events: tuple[ActionEvent, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ReadServer(Request[ServerBundle]):
+    """Give the whole record of a server."""
+
+    METHOD = Method(name="read_server", at=Role.CELL)
+
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class BuildServer(Request[Done]):
+    """Write the record of a new server that is about to be spawned."""
+
+    METHOD = Method(name="build_server", at=Role.CELL)
+
+    server: str
+    name: str
+    flavor: Flavor
+    image: str
+    host: str
+    availability_zone: str
+    block_devices: tuple[BlockDevice, ...]
+    action: str
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class DestroyBuild(Request[Done]):
+    """Undo of `BuildServer`: remove the record that this create's action belongs to."""
+
+    METHOD = Method(name="destroy_build", at=Role.CELL)
+
+    server: str
+    action: str
+
+
+@attrs.frozen(kw_only=True)
+class FinishBuild(Request[Server]):
+    """The guest runs: the server is active."""
+
+    METHOD = Method(name="finish_build", at=Role.CELL)
+
+    server: str
+    action: str
+    power_state: PowerState
+
+
+@attrs.frozen(kw_only=True)
+class BeginTask(Request[ServerBundle]):
+    """Start an operation on a settled server of one of these states: its task, its action."""
+
+    METHOD = Method(name="begin_task", at=Role.CELL)
+
+    server: str
+    action: str
+    action_name: str
+    event: str
+    origin: Origin
+    vm_states: tuple[VmState, ...]
+    task_state: TaskState | None
+
+
+@attrs.frozen(kw_only=True)
+class AbortTask(Request[Done]):
+    """Undo of `BeginTask`: no task, and the action ended in error with its cause."""
+
+    METHOD = Method(name="abort_task", at=Role.CELL)
+
+    server: str
+    action: str
+    cause: ErrorReport
+
+
+@attrs.frozen(kw_only=True)
+class FinishTask(Request[Server]):
+    """End an operation well; None leaves a state as it is."""
+
+    METHOD = Method(name="finish_task", at=Role.CELL)
+
+    server: str
+    action: str
+    vm_state: VmState | None
+    power_state: PowerState | None
+
+
+@attrs.frozen(kw_only=True)
+class AddBlockDevice(Request[Done]):
+    """Write that a server has a volume."""
+
+    METHOD = Method(name="add_block_device", at=Role.CELL)
+
+    server: str
+    block_device: BlockDevice
+
+
+@attrs.frozen(kw_only=True)
+class FindBlockDevice(Request[BlockDevice]):
+    """Give the block device by which a server has a volume; refused for the root disk."""
+
+    METHOD = Method(name="find_block_device", at=Role.CELL)
+
+    server: str
+    volume: str
+
+
+@attrs.frozen(kw_only=True)
+class DropBlockDevice(Request[Done]):
+    """Write that a server has a volume no more; one that is gone is no error."""
+
+    METHOD = Method(name="drop_block_device", at=Role.CELL)
+
+    server: str
+    block_device: str

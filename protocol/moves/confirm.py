@@ -1,0 +1,105 @@
+"""Confirm: the user keeps the move.  What the source still has of the server goes, and only then is the move over.
+
+Nothing here touches the running guest, so nothing here may ever harm the server: once begun it only goes forward.
+"""
+
+from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.ids import derived_id
+from protocol.messages import hosts, moves, partners, root
+from protocol.messages.orders import SettleMove
+from protocol.messages.servers import ReadServer, ServerBundle
+from protocol.moves import parties
+from protocol.moves.parties import at_home, at_root, brief
+from protocol.records import Migration
+from protocol.saga import Plan, Step, Story
+from protocol.states import Goal
+
+
+def order(story: Story) -> SettleMove:
+    """Give what the user asked for."""
+    asked = brief(story).order
+    assert isinstance(asked, SettleMove)
+    return asked
+
+
+def action(story: Story) -> str:
+    """Name the user's action in the server's history."""
+    return derived_id(story.conversation, "action")
+
+
+def migration(story: Story) -> Migration:
+    """Give the move's record as the target had it when the confirm began."""
+    bundle = story.reply("begin_confirm", ServerBundle)
+    context = bundle.server.migration_context
+    assert context is not None
+    return next(row for row in bundle.migrations if row.uuid == context.migration)
+
+
+def at_source_cell(story: Story) -> Address:
+    """Address the cell that the server has left."""
+    return Address(CellPath.parse(migration(story).source_cell), "cell")
+
+
+def at_source_host(story: Story) -> Address:
+    """Address the host that the server has left."""
+    return Address(at_source_cell(story).cell, host_mailbox(migration(story).source_host))
+
+
+def _left_behind(story: Story) -> tuple[str, ...]:
+    bundle = story.reply("read_source", ServerBundle)
+    return tuple(device.attachment for device in bundle.block_devices)
+
+
+def _has_left_volumes(story: Story) -> bool:
+    return bool(_left_behind(story))
+
+
+STEPS = (
+    Step(
+        name="take", row="C0", at=at_root(),
+        run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=Goal.CONFIRM),
+        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
+    ),
+    Step(
+        name="begin_confirm", row="C0, C1", at=at_home, settles=True,
+        run=lambda story: moves.BeginConfirm(
+            server=story.server, action=action(story), origin=order(story).origin
+        ),
+    ),
+    Step(
+        name="read_source", row="C2", at=at_source_cell, is_read=True,
+        run=lambda story: ReadServer(server=story.server),
+    ),
+    Step(
+        name="destroy_source_guest", row="C3", at=at_source_host,
+        run=lambda story: hosts.DestroyGuest(server=story.server),
+    ),
+    Step(
+        name="unbind_source", row="C3", at=at_root("network"),
+        run=lambda story: partners.UnbindPorts(server=story.server, host=migration(story).source_host),
+    ),
+    Step(
+        name="delete_source_attachments", row="C3", at=at_root("volume"), when=_has_left_volumes,
+        run=lambda story: partners.DeleteAttachments(server=story.server, attachments=_left_behind(story)),
+    ),
+    Step(
+        name="release_source", row="C3", at=at_source_cell,
+        run=lambda story: moves.ReleaseSource(server=story.server, migration=migration(story).uuid),
+    ),
+    Step(
+        name="destroy_source", row="C4", at=at_source_cell,
+        run=lambda story: moves.DestroyServer(server=story.server, migration=migration(story).uuid),
+    ),
+    Step(
+        name="finish_confirm", row="C5, C6", at=at_home,
+        run=lambda story: moves.FinishConfirm(
+            server=story.server, migration=migration(story).uuid, action=action(story)
+        ),
+    ),
+    Step(
+        name="release", row="C6", at=at_root(),
+        run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
+    ),
+)  # fmt: skip
+
+CONFIRM = Plan(name="confirm", version=1, steps=STEPS)

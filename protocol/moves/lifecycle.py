@@ -1,0 +1,339 @@
+"""Create, start, stop, attach and detach: conversations of the same engine, with fewer steps."""
+
+from protocol.cell_path import Address, host_mailbox
+from protocol.ids import derived_id
+from protocol.messages import hosts, partners, root, servers
+from protocol.messages.capacity import AllocateHost, FreeHost
+from protocol.messages.orders import ChangeVolume, CreateServer, PowerServer
+from protocol.messages.partners import NewAttachment
+from protocol.messages.servers import ServerBundle
+from protocol.moves import parties
+from protocol.moves.parties import at_chosen_cell, at_chosen_host, at_home, at_root, brief, chosen
+from protocol.records import BlockDevice, Permit, RequestSpec
+from protocol.saga import Plan, Step, Story
+from protocol.states import Goal, PowerState, TaskState, VmState
+
+
+def action(story: Story) -> str:
+    """Name the user's action in the server's history."""
+    return derived_id(story.conversation, "action")
+
+
+def _take(goal: Goal) -> Step:
+    return Step(
+        name="take", row="-", at=at_root(),
+        run=lambda story: root.TakeServer(
+            server=story.server, conversation=story.conversation, goal=goal, is_new=goal is Goal.CREATE
+        ),
+        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
+    )  # fmt: skip
+
+
+RELEASE = Step(
+    name="release", row="-", at=at_root(),
+    run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
+)  # fmt: skip
+
+
+# --- create ------------------------------------------------------------------------------------------------
+
+
+def _new(story: Story) -> CreateServer:
+    asked = brief(story).order
+    assert isinstance(asked, CreateServer)
+    return asked
+
+
+def _new_volumes(story: Story) -> tuple[BlockDevice, ...]:
+    return tuple(
+        BlockDevice(
+            id=story.id_of("block device", new.volume), server=story.server, volume=new.volume,
+            attachment=story.id_of("attachment", new.volume), device=new.device, boot_index=new.boot_index,
+        )
+        for new in _new(story).volumes
+    )  # fmt: skip
+
+
+def _new_attachments(story: Story) -> tuple[str, ...]:
+    return tuple(device.attachment for device in _new_volumes(story))
+
+
+def _has_new_volumes(story: Story) -> bool:
+    return bool(_new(story).volumes)
+
+
+def _spawn(story: Story) -> hosts.SpawnGuest:
+    return hosts.SpawnGuest(
+        server=story.server, name=_new(story).name, flavor=_new(story).flavor, image=_new(story).image,
+        volumes=parties.places(_new_volumes(story)), permit=story.reply("issue_permit", Permit).number,
+        is_powered_on=True,
+    )  # fmt: skip
+
+
+PLACE = (
+    _take(Goal.CREATE),
+    Step(
+        name="choose_target", row="-", at=at_root(), in_attempt=True, is_read=True,
+        run=lambda story: parties.find_room(_new(story).flavor, is_volume_backed=not _new(story).image),
+        objection=parties.nothing_to_choose,
+    ),
+    Step(
+        name="allocate", row="-", at=at_chosen_cell, in_attempt=True,
+        run=lambda story: AllocateHost(
+            server=story.server, consumer=story.server, host=chosen(story).host, flavor=_new(story).flavor,
+            is_volume_backed=not _new(story).image,
+        ),
+        undo=lambda story: FreeHost(server=story.server, consumer=story.server, host=chosen(story).host),
+    ),
+)  # fmt: skip
+
+BUILD = (
+    Step(
+        name="build", row="-", at=at_chosen_cell,
+        run=lambda story: servers.BuildServer(
+            server=story.server, name=_new(story).name, flavor=_new(story).flavor, image=_new(story).image,
+            host=chosen(story).host, availability_zone=chosen(story).availability_zone,
+            block_devices=_new_volumes(story), action=action(story), origin=_new(story).origin,
+        ),
+        undo=lambda story: servers.DestroyBuild(server=story.server, action=action(story)),
+    ),
+    Step(
+        name="create_port", row="-", at=at_root("network"),
+        run=lambda story: partners.CreatePort(
+            port=story.id_of("port"), server=story.server, host=chosen(story).host
+        ),
+        undo=lambda story: partners.DeletePorts(server=story.server),
+    ),
+    Step(
+        name="reserve_attachments", row="-", at=at_root("volume"), when=_has_new_volumes,
+        run=lambda story: partners.ReserveAttachments(
+            server=story.server,
+            attachments=tuple(
+                NewAttachment(id=device.attachment, volume=device.volume, device=device.device)
+                for device in _new_volumes(story)
+            ),
+        ),
+        undo=lambda story: partners.DeleteAttachments(server=story.server, attachments=_new_attachments(story)),
+    ),
+    Step(
+        name="connect_attachments", row="-", at=at_root("volume"), when=_has_new_volumes,
+        run=lambda story: partners.ConnectAttachments(
+            server=story.server, attachments=_new_attachments(story), host=str(at_chosen_host(story))
+        ),
+        undo=lambda story: partners.DisconnectAttachments(server=story.server, attachments=_new_attachments(story)),
+    ),
+    Step(
+        name="issue_permit", row="-", at=at_root(),
+        run=lambda story: root.IssuePermit(server=story.server, holder=str(at_chosen_host(story))),
+        undo=lambda story: root.WithdrawPermit(server=story.server, holder=str(at_chosen_host(story))),
+    ),
+    Step(
+        name="spawn", row="-", at=at_chosen_host, settles=True, run=_spawn,
+        undo=lambda story: hosts.DestroyGuest(server=story.server),
+    ),
+)  # fmt: skip
+
+SETTLE = (
+    Step(
+        name="finish_build", row="-", at=at_chosen_cell,
+        run=lambda story: servers.FinishBuild(
+            server=story.server, action=action(story), power_state=story.reply("spawn", hosts.GuestReport).power_state
+        ),
+    ),
+    Step(
+        name="commit", row="-", at=at_root(),
+        run=lambda story: root.CommitHome(
+            server=story.server, conversation=story.conversation, source=None, target=at_chosen_cell(story).cell,
+            generation=0,
+        ),
+    ),
+    Step(
+        name="save_spec", row="-", at=at_root(),
+        run=lambda story: root.SaveSpec(
+            server=story.server,
+            spec=RequestSpec(
+                server=story.server, flavor=_new(story).flavor, availability_zone=chosen(story).availability_zone
+            ),
+        ),
+    ),
+    RELEASE,
+)  # fmt: skip
+
+CREATE = Plan(name="create", version=1, steps=(*PLACE, *BUILD, *SETTLE))
+
+
+# --- start and stop ----------------------------------------------------------------------------------------
+
+
+def at_host(story: Story) -> Address:
+    """Address the host that the server is on."""
+    host = story.reply("begin", ServerBundle).server.host
+    assert host is not None
+    return Address(parties.home(story), host_mailbox(host))
+
+
+def _begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState | None) -> Step:
+    def run(story: Story) -> servers.BeginTask:
+        order = brief(story).order
+        return servers.BeginTask(
+            server=story.server, action=action(story), action_name=goal, event=event, origin=order.origin,
+            vm_states=states, task_state=task,
+        )  # fmt: skip
+
+    return Step(
+        name="begin", row="-", at=at_home, run=run,
+        undo=lambda story: servers.AbortTask(server=story.server, action=action(story), cause=story.cause),
+    )  # fmt: skip
+
+
+def _is_start(story: Story) -> bool:
+    order = brief(story).order
+    assert isinstance(order, PowerServer)
+    return order.goal is Goal.START
+
+
+def _power(story: Story) -> hosts.PowerGuest:
+    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_is_start(story))
+
+
+def _finish_power(story: Story) -> servers.FinishTask:
+    return servers.FinishTask(
+        server=story.server, action=action(story),
+        vm_state=VmState.ACTIVE if _is_start(story) else VmState.STOPPED,
+        power_state=PowerState.RUNNING if _is_start(story) else PowerState.SHUTDOWN,
+    )  # fmt: skip
+
+
+def _undo_power(story: Story) -> hosts.PowerGuest:
+    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=not _is_start(story))
+
+
+def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
+    return Plan(
+        name=goal.value, version=1,
+        steps=(
+            _take(goal),
+            _begin(goal, f"compute_{goal}_instance", (state,), task),
+            Step(name="power", row="-", at=at_host, run=_power, undo=_undo_power, settles=True),
+            Step(name="finish", row="-", at=at_home, run=_finish_power),
+            RELEASE,
+        ),
+    )  # fmt: skip
+
+
+START = _power_plan(Goal.START, VmState.STOPPED, TaskState.POWERING_ON)
+STOP = _power_plan(Goal.STOP, VmState.ACTIVE, TaskState.POWERING_OFF)
+
+
+# --- attach and detach -------------------------------------------------------------------------------------
+
+#: Users may change a server's volumes in all of these; a revert carries the change back.
+CHANGEABLE = (VmState.ACTIVE, VmState.STOPPED, VmState.RESIZED)
+
+
+def _change(story: Story) -> ChangeVolume:
+    order = brief(story).order
+    assert isinstance(order, ChangeVolume)
+    return order
+
+
+def _attached(story: Story) -> BlockDevice:
+    order = _change(story)
+    return BlockDevice(
+        id=story.id_of("block device"), server=story.server, volume=order.volume,
+        attachment=story.id_of("attachment"), device=order.device,
+    )  # fmt: skip
+
+
+ATTACH = Plan(
+    name="attach", version=1,
+    steps=(
+        _take(Goal.ATTACH),
+        _begin(Goal.ATTACH, "compute_attach_volume", CHANGEABLE, None),
+        Step(
+            name="reserve_attachment", row="-", at=at_root("volume"),
+            run=lambda story: partners.ReserveAttachments(
+                server=story.server,
+                attachments=(
+                    NewAttachment(
+                        id=_attached(story).attachment, volume=_change(story).volume, device=_change(story).device
+                    ),
+                ),
+                is_new=True,
+            ),
+            undo=lambda story: partners.DeleteAttachments(
+                server=story.server, attachments=(_attached(story).attachment,)
+            ),
+        ),
+        Step(
+            name="connect_attachment", row="-", at=at_root("volume"),
+            run=lambda story: partners.ConnectAttachments(
+                server=story.server, attachments=(_attached(story).attachment,), host=str(at_host(story))
+            ),
+            undo=lambda story: partners.DisconnectAttachments(
+                server=story.server, attachments=(_attached(story).attachment,)
+            ),
+        ),
+        Step(
+            name="add_block_device", row="-", at=at_home,
+            run=lambda story: servers.AddBlockDevice(server=story.server, block_device=_attached(story)),
+            undo=lambda story: servers.DropBlockDevice(server=story.server, block_device=_attached(story).id),
+        ),
+        Step(
+            name="connect_volume", row="-", at=at_host, settles=True,
+            run=lambda story: hosts.ConnectVolume(
+                server=story.server, place=parties.places((_attached(story),))[0]
+            ),
+            undo=lambda story: hosts.DisconnectVolume(server=story.server, volume=_change(story).volume),
+        ),
+        Step(
+            name="finish", row="-", at=at_home,
+            run=lambda story: servers.FinishTask(
+                server=story.server, action=action(story), vm_state=None, power_state=None
+            ),
+        ),
+        RELEASE,
+    ),
+)  # fmt: skip
+
+
+def _detached(story: Story) -> BlockDevice:
+    return story.reply("find_block_device", BlockDevice)
+
+
+DETACH = Plan(
+    name="detach", version=1,
+    steps=(
+        _take(Goal.DETACH),
+        _begin(Goal.DETACH, "compute_detach_volume", CHANGEABLE, None),
+        Step(
+            name="find_block_device", row="-", at=at_home, is_read=True,
+            run=lambda story: servers.FindBlockDevice(server=story.server, volume=_change(story).volume),
+        ),
+        # The guest lets go first: from there the volume may be given to others at any time, so there is no way back.
+        Step(
+            name="disconnect_volume", row="-", at=at_host, settles=True,
+            run=lambda story: hosts.DisconnectVolume(server=story.server, volume=_change(story).volume),
+            undo=lambda story: hosts.ConnectVolume(
+                server=story.server, place=parties.places((_detached(story),))[0]
+            ),
+        ),
+        Step(
+            name="drop_block_device", row="-", at=at_home,
+            run=lambda story: servers.DropBlockDevice(server=story.server, block_device=_detached(story).id),
+        ),
+        Step(
+            name="delete_attachment", row="-", at=at_root("volume"),
+            run=lambda story: partners.DeleteAttachments(
+                server=story.server, attachments=(_detached(story).attachment,)
+            ),
+        ),
+        Step(
+            name="finish", row="-", at=at_home,
+            run=lambda story: servers.FinishTask(
+                server=story.server, action=action(story), vm_state=None, power_state=None
+            ),
+        ),
+        RELEASE,
+    ),
+)  # fmt: skip

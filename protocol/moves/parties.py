@@ -1,0 +1,145 @@
+"""Who takes part in a conversation, and what its steps tell each other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from protocol.bodies import decode_body
+from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.errors import CellferryError, NoValidHost
+from protocol.messages.capacity import FindRoom, HostRoom, Room
+from protocol.messages.hosts import VolumePlace
+from protocol.messages.orders import Order
+from protocol.messages.root import Taken
+from protocol.messages.servers import ServerBundle
+from protocol.records import BlockDevice, Flavor
+from protocol.requests import Gathered
+from protocol.saga import Story
+
+At = Callable[[Story], Address]
+
+
+@attrs.frozen(kw_only=True)
+class Brief:
+    """What a conversation begins with: the order, and where the root is."""
+
+    root: CellPath
+    order: Order
+
+
+def brief(story: Story) -> Brief:
+    """Give what the conversation began with."""
+    return story.order(Brief)
+
+
+def at_root(mailbox: str = "cell") -> At:
+    """Address an actor of the root."""
+    return lambda story: Address(brief(story).root, mailbox)
+
+
+def taken(story: Story) -> Taken:
+    """Give how the root had the server when the conversation took it."""
+    return story.reply("take", Taken)
+
+
+def home(story: Story) -> CellPath:
+    """Name the cell that was the server's home when the conversation took it."""
+    cell = taken(story).mapping.cell
+    assert cell is not None, "the server has no home yet"
+    return CellPath.parse(cell)
+
+
+def at_home(story: Story) -> Address:
+    """Address the home cell."""
+    return Address(home(story), "cell")
+
+
+def held_permit(story: Story) -> int:
+    """Give the number of the permit that the server's host held when the conversation took it."""
+    permit = taken(story).permit
+    return permit.number if permit else 0
+
+
+def holder(cell: CellPath, host: str) -> str:
+    """Name a host as the ledger of permits does."""
+    return str(Address(cell, host_mailbox(host)))
+
+
+def at_chosen_cell(story: Story) -> Address:
+    """Address the cell that this attempt has chosen."""
+    return Address(CellPath.parse(chosen(story).cell), "cell")
+
+
+def at_chosen_host(story: Story) -> Address:
+    """Address the host that this attempt has chosen."""
+    room = chosen(story)
+    return Address(CellPath.parse(room.cell), host_mailbox(room.host))
+
+
+# --- choosing ----------------------------------------------------------------------------------------------
+
+
+def find_room(flavor: Flavor, *, is_volume_backed: bool) -> FindRoom:
+    """Ask for hosts with room for a server of that flavor."""
+    disk_gb = 0 if is_volume_backed else flavor.disk_gb
+    return FindRoom(vcpus=flavor.vcpus, memory_mb=flavor.memory_mb, disk_gb=disk_gb)
+
+
+def choose(story: Story) -> HostRoom | None:
+    """Choose the emptiest fitting host that no earlier attempt has tried; the order is total, so all agree."""
+    order = brief(story).order
+    wanted_host = getattr(order, "host", None)
+    left_cell = taken(story).mapping.cell
+    tried = {earlier.host for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))}
+    rooms = [
+        room
+        for answer in story.reply("choose_target", Gathered).answers
+        if not answer.is_error
+        for room in decode_body(answer.body, Room).hosts
+        if room.cell != left_cell and room.host not in tried and wanted_host in {None, room.host}
+    ]
+    return min(rooms, key=lambda room: (-room.memory_mb, -room.vcpus, room.cell, room.host), default=None)
+
+
+def chosen(story: Story) -> HostRoom:
+    """Give this attempt's choice."""
+    room = choose(story)
+    assert room is not None, "nothing was chosen"
+    return room
+
+
+def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:  # noqa: ANN401  Step.objection takes any reply
+    """Object to an answer that leaves no host."""
+    assert isinstance(reply, Gathered)
+    if choose(story) is not None:
+        return None
+    order = brief(story).order
+    named = getattr(order, "host", None)
+    left = taken(story).mapping.cell
+    where = f"host {named} has no room for it, or does not answer" if named else "no host has room for it"
+    silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
+    also = f"; no answer from {', '.join(silent)}" if silent else ""
+    outside = f" outside of its cell {left}" if left else ""
+    return NoValidHost(server=story.server, reason=f"{where}{outside}{also}")
+
+
+# --- volumes -----------------------------------------------------------------------------------------------
+
+
+def places(devices: tuple[BlockDevice, ...], attachments: dict[str, str] | None = None) -> tuple[VolumePlace, ...]:
+    """Tell a host of a server's volumes, with these attachments instead of the recorded ones."""
+    return tuple(
+        VolumePlace(
+            volume=device.volume,
+            attachment=(attachments or {}).get(device.volume, device.attachment),
+            device=device.device,
+            boot_index=device.boot_index,
+        )
+        for device in devices
+    )
+
+
+def has_volumes(bundle: ServerBundle) -> bool:
+    """Tell whether a server has volumes."""
+    return bool(bundle.block_devices)

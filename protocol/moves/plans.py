@@ -1,0 +1,23 @@
+"""Which plan a goal is carried out by."""
+
+from typing import Final
+
+from protocol.moves.confirm import CONFIRM
+from protocol.moves.lifecycle import ATTACH, CREATE, DETACH, START, STOP
+from protocol.moves.resize import RESIZE
+from protocol.moves.revert import REVERT
+from protocol.saga import Plan
+from protocol.states import Goal
+
+#: A journal names its goal; its plan follows from that.
+PLANS: Final[dict[Goal, Plan]] = {
+    Goal.CREATE: CREATE,
+    Goal.START: START,
+    Goal.STOP: STOP,
+    Goal.ATTACH: ATTACH,
+    Goal.DETACH: DETACH,
+    Goal.RESIZE: RESIZE,
+    Goal.MIGRATE: RESIZE,
+    Goal.CONFIRM: CONFIRM,
+    Goal.REVERT: REVERT,
+}

@@ -1,0 +1,96 @@
+"""What a request is: a typed class that names its reply, who handles it and which way it may travel."""
+
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+import attrs
+
+from protocol.gather import CellAnswer
+
+R = TypeVar("R", covariant=True)
+
+
+class Role(StrEnum):
+    """Who handles a request: the kind of actor, by the first part of its mailbox."""
+
+    CELL = "cell"
+    HOST = "host"
+    CONDUCTOR = "conductor"
+    IMAGE = "image"
+    VOLUME = "volume"
+    NETWORK = "network"
+    ANY = "any"
+
+
+class Way(StrEnum):
+    """Which way a request may pass an edge of the tree."""
+
+    DOWN = "down"
+    UP = "up"
+    EITHER = "either"
+    NONE = "none"  # Never leaves its cell.
+
+
+class Form(StrEnum):
+    """Whether a request goes to one actor or to every cell up or down."""
+
+    TARGETED = "targeted"
+    BROADCAST = "broadcast"
+
+
+@attrs.frozen(kw_only=True)
+class Method:
+    """A request's declaration."""
+
+    name: str
+    at: Role
+    way: Way = Way.DOWN
+    form: Form = Form.TARGETED
+    is_idempotent: bool = True
+    schema: int = 1
+
+
+class Request(Generic[R]):
+    """Base of all requests; `Request[Taken]` is answered by a `Taken`."""
+
+    METHOD: ClassVar[Method]
+
+    @classmethod
+    def reply_type(cls) -> type[Any]:
+        """Give the class of the reply."""
+        for base in cls.__orig_bases__:  # type: ignore[attr-defined]  # every generic's subclass has it
+            if arguments := get_args(base):
+                return arguments[0]  # type: ignore[no-any-return]  # get_args is untyped
+        raise AssertionError(f"{cls.__name__} names no reply")
+
+
+@attrs.frozen
+class Done:
+    """The reply where there is nothing to say."""
+
+
+@attrs.frozen(kw_only=True)
+class Gathered:
+    """What the cells answered to a broadcast, each by itself."""
+
+    answers: tuple[CellAnswer, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Poison(Request[Done]):
+    """Undo of a step that leaves nothing to clean: from now on a late execute is answered `Superseded`."""
+
+    METHOD = Method(name="poison", at=Role.ANY)
+
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class Close(Request[Done]):
+    """A conversation is over: refuse what is older than `epoch`, forget what is older than `lowest_open`."""
+
+    METHOD = Method(name="close", at=Role.ANY)
+
+    server: str
+    conversation: str
+    lowest_open: int

@@ -1,0 +1,251 @@
+"""The engine of conversations: what to do next, read off the journal alone.  Knows nothing of servers.
+
+`next_command(plan, journal)` is pure, and resuming after a crash is no special path: it is the only path.
+A step is one command to one actor.  Its intent is in the journal before the command leaves, its outcome before the
+next one does.  Steps of an *attempt* may be refused, undone alone and tried again with another choice; any other
+refusal before the settling step's success undoes everything that has an intent, in reverse.  From the settling
+step's success on the conversation only goes forward.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from protocol.bodies import decode_body
+from protocol.cell_path import Address
+from protocol.envelope import Key
+from protocol.errors import CellferryError, ErrorReport
+from protocol.ids import derived_id
+from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.requests import Poison, Request
+
+ATTEMPTS_MAX: Final = 8
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Story:
+    """What steps may know: the order, and the replies that the journal holds, as of one attempt."""
+
+    journal: Journal
+    attempt: int
+
+    @property
+    def server(self) -> str:
+        """The server that the conversation is about."""
+        return self.journal.server
+
+    @property
+    def conversation(self) -> str:
+        """The conversation's id."""
+        return self.journal.conversation
+
+    def order(self, cls: type[T]) -> T:
+        """Give what was asked for."""
+        return decode_body(self.journal.entries[0].payload, cls)
+
+    def find(self, step: str, cls: type[T], *, is_undo: bool = False) -> T | None:
+        """Give the reply to a step (or to its undo), if there is one."""
+        for entry in reversed(self.journal.entries):
+            is_it = entry.step == step and entry.is_undo is is_undo and entry.attempt in {0, self.attempt}
+            if is_it and entry.kind is Kind.DONE:
+                return decode_body(entry.payload, cls)
+        return None
+
+    def reply(self, step: str, cls: type[T]) -> T:
+        """Give the reply to a step that must have been done."""
+        found = self.find(step, cls)
+        assert found is not None, f"{step} is not done"
+        return found
+
+    def id_of(self, *parts: str) -> str:
+        """Make the id of something that this attempt of the conversation makes."""
+        return derived_id(self.conversation, str(self.attempt), *parts)
+
+    @property
+    def cause(self) -> ErrorReport:
+        """Give the first cause of what is being undone."""
+        return _first_cause(self.journal)
+
+
+def always(_: Story) -> bool:
+    """Say that a step is part of every conversation of its plan."""
+    return True
+
+
+def no_objection(_story: Story, _reply: Any) -> CellferryError | None:  # noqa: ANN401  any step's reply
+    """Accept whatever a step answers."""
+    return None
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One exchange with one actor, and its way back."""
+
+    name: str
+    row: str  # The row of the reference's tables that it serves.
+    at: Callable[[Story], Address]
+    run: Callable[[Story], Request[Any]]
+    #: None: it leaves nothing to clean, and its undo only poisons it.
+    undo: Callable[[Story], Request[Any]] | None = None
+    when: Callable[[Story], bool] = always
+    #: Reads an answer as a refusal (a choice with nothing to choose from).
+    objection: Callable[[Story, Any], CellferryError | None] = no_objection
+    in_attempt: bool = False
+    is_read: bool = False  # Changes nothing anywhere: needs no key and no undo.
+    settles: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """The steps of a conversation, in order."""
+
+    name: str
+    version: int
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """Give the step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+@attrs.frozen(kw_only=True)
+class Send:
+    """A command is to be sent (again): the execute of a step, or its undo."""
+
+    step: Step
+    story: Story
+    attempt: int
+    is_undo: bool
+    address: Address
+    request: Request[Any]
+    key: Key
+    must_succeed: bool  # A refusal changes nothing: it is to be sent until it is done.
+
+
+@attrs.frozen
+class Finish:
+    """Nothing is left to do but to write the outcome."""
+
+    ending: Ending
+
+
+@attrs.frozen
+class CloseAll:
+    """The outcome is written; every receiver is to forget the conversation."""
+
+    receivers: tuple[Address, ...]
+
+
+@attrs.frozen
+class Over:
+    """The conversation is closed."""
+
+
+Decision = Send | Finish | CloseAll | Over
+
+
+def next_command(plan: Plan, journal: Journal) -> Decision:
+    """Read off the journal what is next."""
+    last = journal.entries[-1]
+    if last.kind is Kind.CLOSED:
+        return Over()
+    if last.kind is Kind.END:
+        return CloseAll(receivers(plan, journal))
+    refusal = _refusal(journal)
+    if refusal is None:
+        return _forward(plan, journal, _attempt(journal))
+    return _backward(plan, journal, refusal)
+
+
+def receivers(plan: Plan, journal: Journal) -> tuple[Address, ...]:
+    """Name every actor that may have got a command of this conversation, each once."""
+    written = (entry for entry in _intents(journal) if not plan.step(entry.step).is_read)
+    return tuple(dict.fromkeys(address_of(plan, journal, entry) for entry in written))
+
+
+def address_of(plan: Plan, journal: Journal, entry: Entry) -> Address:
+    """Tell which actor an entry is about."""
+    return plan.step(entry.step).at(Story(journal, entry.attempt or _attempt(journal)))
+
+
+def is_settled(plan: Plan, journal: Journal) -> bool:
+    """Tell whether the conversation can only go forward."""
+    settling = {step.name for step in plan.steps if step.settles}
+    return any(entry.kind is Kind.DONE and not entry.is_undo and entry.step in settling for entry in journal.entries)
+
+
+def _forward(plan: Plan, journal: Journal, attempt: int) -> Decision:
+    story = Story(journal, attempt)
+    done = {(entry.step, entry.attempt) for entry in journal.entries if entry.kind is Kind.DONE and not entry.is_undo}
+    for step in plan.steps:
+        numbered = attempt if step.in_attempt else 0
+        if (step.name, numbered) not in done and step.when(story):
+            return _send(step, story, numbered, is_undo=False, must_succeed=is_settled(plan, journal))
+    return Finish(Ending(is_success=True))
+
+
+def _backward(plan: Plan, journal: Journal, refusal: Entry) -> Decision:
+    step = plan.step(refusal.step)
+    # Only a choice with nothing left to choose from ends the attempts: it is their first step.
+    is_last = next(each for each in plan.steps if each.in_attempt) is step if step.in_attempt else True
+    is_last = is_last or refusal.attempt >= ATTEMPTS_MAX
+    for entry in _to_undo(plan, journal):
+        if is_last or entry.attempt == refusal.attempt:
+            attempt = entry.attempt or _attempt(journal)
+            return _send(plan.step(entry.step), Story(journal, attempt), entry.attempt, is_undo=True, must_succeed=True)
+    if not is_last:
+        return _forward(plan, journal, refusal.attempt + 1)
+    return Finish(Ending(is_success=False, cause=_first_cause(journal)))
+
+
+def _send(step: Step, story: Story, numbered: int, *, is_undo: bool, must_succeed: bool) -> Send:
+    if not is_undo:
+        request = step.run(story)
+    elif step.undo is None:
+        request = Poison(server=story.server)
+    else:
+        request = step.undo(story)
+    return Send(
+        step=step,
+        story=story,
+        attempt=numbered,
+        is_undo=is_undo,
+        address=step.at(story),
+        request=request,
+        key=Key(scope=story.conversation, attempt=numbered, step=step.name, is_undo=is_undo),
+        must_succeed=must_succeed,
+    )
+
+
+def _intents(journal: Journal) -> Iterator[Entry]:
+    seen = set()
+    for entry in journal.entries:
+        if entry.kind is Kind.INTENT and not entry.is_undo and (entry.step, entry.attempt) not in seen:
+            seen.add((entry.step, entry.attempt))
+            yield entry
+
+
+def _to_undo(plan: Plan, journal: Journal) -> Iterator[Entry]:
+    undone = {(entry.step, entry.attempt) for entry in journal.entries if entry.kind is Kind.DONE and entry.is_undo}
+    for entry in reversed(tuple(_intents(journal))):
+        if (entry.step, entry.attempt) not in undone and not plan.step(entry.step).is_read:
+            yield entry
+
+
+def _attempt(journal: Journal) -> int:
+    return max((entry.attempt for entry in journal.entries), default=0) or 1
+
+
+def _first_cause(journal: Journal) -> ErrorReport:
+    first = next(entry for entry in journal.entries if entry.kind is Kind.REFUSED)
+    return decode_body(first.payload, ErrorReport)
+
+
+def _refusal(journal: Journal) -> Entry | None:
+    """Give the refusal that is being dealt with: the last one, unless a later attempt has begun since."""
+    for entry in reversed(journal.entries):
+        if entry.kind is Kind.REFUSED and not entry.is_undo:
+            return entry if _attempt(journal) == (entry.attempt or _attempt(journal)) else None
+    return None

@@ -1,0 +1,153 @@
+"""The states of servers, tasks and migrations, and which may follow which.  Tables; the docs' pictures are made from them.
+
+Names and numbers are Nova's, for that is what clients read.
+"""
+
+from enum import IntEnum, StrEnum
+from typing import Final, TypeVar
+
+from protocol.errors import InvalidState
+
+
+class VmState(StrEnum):
+    """What a server is, as its user sees it."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    RESIZED = "resized"
+    ERROR = "error"
+    DELETED = "deleted"
+
+
+class TaskState(StrEnum):
+    """What is being done to a server right now.  No task is None."""
+
+    SPAWNING = "spawning"
+    POWERING_ON = "powering-on"
+    POWERING_OFF = "powering-off"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_MIGRATED = "resize_migrated"
+    RESIZE_FINISH = "resize_finish"
+    RESIZE_REVERTING = "resize_reverting"
+    DELETING = "deleting"
+
+
+class PowerState(IntEnum):
+    """What a guest was last seen to be."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class MigrationStatus(StrEnum):
+    """How far the record of a move is."""
+
+    PRE_MIGRATING = "pre-migrating"
+    MIGRATING = "migrating"
+    POST_MIGRATING = "post-migrating"
+    FINISHED = "finished"
+    CONFIRMING = "confirming"
+    CONFIRMED = "confirmed"
+    REVERTING = "reverting"
+    REVERTED = "reverted"
+    ERROR = "error"
+
+
+class Goal(StrEnum):
+    """What a conversation is to bring about: what a mapping row says its server is taken for."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    ATTACH = "attach"
+    DETACH = "detach"
+    RESIZE = "resize"
+    MIGRATE = "migrate"
+    CONFIRM = "confirm"
+    REVERT = "revert"
+
+
+S = TypeVar("S", VmState, MigrationStatus)
+
+#: Which task may follow which.  From every task the way back to None is open: that is what an undo does.
+TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
+    None: frozenset(
+        {
+            TaskState.SPAWNING,
+            TaskState.POWERING_ON,
+            TaskState.POWERING_OFF,
+            TaskState.RESIZE_PREP,
+            TaskState.RESIZE_REVERTING,
+            TaskState.DELETING,
+        }
+    ),
+    TaskState.SPAWNING: frozenset({None}),
+    TaskState.POWERING_ON: frozenset({None}),
+    TaskState.POWERING_OFF: frozenset({None}),
+    TaskState.RESIZE_PREP: frozenset({None, TaskState.RESIZE_MIGRATING, TaskState.RESIZE_MIGRATED}),
+    TaskState.RESIZE_MIGRATING: frozenset({None, TaskState.RESIZE_MIGRATED, TaskState.RESIZE_PREP}),
+    TaskState.RESIZE_MIGRATED: frozenset(
+        {None, TaskState.RESIZE_FINISH, TaskState.RESIZE_MIGRATING, TaskState.RESIZE_REVERTING}
+    ),
+    TaskState.RESIZE_FINISH: frozenset({None}),
+    TaskState.RESIZE_REVERTING: frozenset({None, TaskState.RESIZE_MIGRATED}),
+    TaskState.DELETING: frozenset(),
+}
+
+VM_TRANSITIONS: Final[dict[VmState, frozenset[VmState]]] = {
+    VmState.BUILDING: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR, VmState.DELETED}),
+    VmState.ACTIVE: frozenset({VmState.STOPPED, VmState.RESIZED, VmState.ERROR, VmState.DELETED}),
+    VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.RESIZED, VmState.ERROR, VmState.DELETED}),
+    VmState.RESIZED: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR, VmState.DELETED}),
+    VmState.ERROR: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.DELETED}),
+    VmState.DELETED: frozenset(),
+}
+
+MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] = {
+    MigrationStatus.PRE_MIGRATING: frozenset({MigrationStatus.MIGRATING, MigrationStatus.FINISHED, MigrationStatus.ERROR}),
+    MigrationStatus.MIGRATING: frozenset(
+        {MigrationStatus.POST_MIGRATING, MigrationStatus.PRE_MIGRATING, MigrationStatus.ERROR}
+    ),
+    MigrationStatus.POST_MIGRATING: frozenset(
+        {MigrationStatus.MIGRATING, MigrationStatus.CONFIRMED, MigrationStatus.REVERTING, MigrationStatus.ERROR}
+    ),
+    MigrationStatus.FINISHED: frozenset({MigrationStatus.CONFIRMING, MigrationStatus.REVERTING}),
+    MigrationStatus.CONFIRMING: frozenset({MigrationStatus.CONFIRMED}),
+    MigrationStatus.REVERTING: frozenset(
+        {MigrationStatus.REVERTED, MigrationStatus.FINISHED, MigrationStatus.POST_MIGRATING}
+    ),
+    MigrationStatus.CONFIRMED: frozenset(),
+    MigrationStatus.REVERTED: frozenset(),
+    MigrationStatus.ERROR: frozenset(),
+}
+
+#: A move is over when its record is in one of these.
+TERMINAL: Final = frozenset({MigrationStatus.CONFIRMED, MigrationStatus.REVERTED, MigrationStatus.ERROR})
+
+
+def check_task(server: str, found: TaskState | None, after: TaskState | None) -> None:
+    """Raise `InvalidState` unless a server's task may go from `found` to `after`."""
+    if after != found and after not in TASK_TRANSITIONS[found]:
+        raise _invalid("server", server, "task_state", found, after)
+
+
+def check_vm(server: str, found: VmState, after: VmState) -> None:
+    """Raise `InvalidState` unless a server's vm_state may go from `found` to `after`."""
+    if after != found and after not in VM_TRANSITIONS[found]:
+        raise _invalid("server", server, "vm_state", found, after)
+
+
+def check_migration(migration: str, found: MigrationStatus, after: MigrationStatus) -> None:
+    """Raise `InvalidState` unless a migration's status may go from `found` to `after`."""
+    if after != found and after not in MIGRATION_TRANSITIONS[found]:
+        raise _invalid("migration", migration, "status", found, after)
+
+
+def _invalid(kind: str, name: str, field: str, found: object, after: object) -> InvalidState:
+    return InvalidState(kind=kind, name=name, field=field, found=str(found), expected=f"a state that leads to {after}")
