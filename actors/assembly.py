@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
 
     from actors.compute.drivers.base import Driver
     from actors.kernel.actor import Actor
-    from actors.kernel.ports import Clock, Events, Ids, Random, Store, Wire
+    from actors.kernel.ports import Clock, Events, Ids, Inbox, Random, Store, Wire
     from actors.partners.ports import ImageFiles, VolumeFiles
     from protocol.cell_path import CellPath
     from protocol.records import Host
-
-INBOX: Final = SqlInbox()
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +43,7 @@ class Ports:
     ids: Ids
     random: Random
     events: Events
+    inbox: Inbox = attrs.field(factory=SqlInbox)
     slot: str = "0"  # Which replica this process is of each of its actors.
 
     def post(self, cell: CellPath, mailbox: str) -> Post:
@@ -89,14 +88,14 @@ def router(ports: Ports, here: CellPath, children: tuple[CellPath, ...]) -> Memb
 def cell(ports: Ports, here: CellPath, store: Store) -> Member:
     """Make the actor that owns a cell's database."""
     post = ports.post(here, "cell")
-    return _member(post, cell_actor(post=post, store=store, inbox=INBOX, clock=ports.clock))
+    return _member(post, cell_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock))
 
 
 def conductor(ports: Ports, root: CellPath, store: Store) -> Member:
     """Make the conductor."""
     post = ports.post(root, "conductor")
     made = Conductor(
-        post=post, store=store, inbox=INBOX, journals=SqlJournals(), clock=ports.clock, random=ports.random,
+        post=post, store=store, inbox=ports.inbox, journals=SqlJournals(), clock=ports.clock, random=ports.random,
         owner=f"conductor:{ports.slot}",
     )  # fmt: skip
     return _member(post, made)
@@ -105,22 +104,22 @@ def conductor(ports: Ports, root: CellPath, store: Store) -> Member:
 def image(ports: Ports, root: CellPath, store: Store, files: ImageFiles) -> Member:
     """Make the image actor."""
     post = ports.post(root, "image")
-    return _member(post, image_actor(post=post, store=store, inbox=INBOX, clock=ports.clock, files=files))
+    return _member(post, image_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock, files=files))
 
 
 def volume(ports: Ports, root: CellPath, store: Store, files: VolumeFiles) -> Member:
     """Make the volume actor."""
     post = ports.post(root, "volume")
-    return _member(post, volume_actor(post=post, store=store, inbox=INBOX, clock=ports.clock, files=files))
+    return _member(post, volume_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock, files=files))
 
 
 def network(ports: Ports, root: CellPath, store: Store) -> Member:
     """Make the network actor."""
     post = ports.post(root, "network")
-    return _member(post, network_actor(post=post, store=store, inbox=INBOX, clock=ports.clock))
+    return _member(post, network_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock))
 
 
-def host(  # noqa: PLR0913  a host is made once, in one place, of its ports
+def host(
     ports: Ports, here: CellPath, record: Host, *, store: Store, driver: Driver, images: ImageFiles,
     volumes: VolumeFiles,
 ) -> Member:  # fmt: skip
@@ -131,7 +130,7 @@ def host(  # noqa: PLR0913  a host is made once, in one place, of its ports
         availability_zone=record.availability_zone,
     )  # fmt: skip
     made = host_actor(
-        post=post, store=store, inbox=INBOX, clock=ports.clock, name=record.name, driver=driver, images=images,
+        post=post, store=store, inbox=ports.inbox, clock=ports.clock, name=record.name, driver=driver, images=images,
         volumes=volumes, announcement=(Address(here, "cell"), announcement),
     )  # fmt: skip
     return _member(post, made)

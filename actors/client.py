@@ -99,13 +99,15 @@ class Client:
 
     async def settle_hosts(self, count: int) -> None:
         """Wait until so many compute hosts have announced themselves."""
-        while len((await self.hosts()).hosts) < count:
+        while True:
+            if len((await self.hosts()).hosts) >= count:
+                return
             await anyio.sleep(HOSTS_PAUSE_S)
 
     async def servers(self) -> ServerList:
         """List all servers."""
         return await self._post.call(self.root, ListServers())
 
-    async def ask(self, to: Address, request: Request[Any]) -> Any:  # noqa: ANN401  the reply of any request
+    async def ask(self, to: Address, request: Request[Any]) -> Any:
         """Read something, without a key."""
         return await self._post.call(to, request)

@@ -107,9 +107,7 @@ async def _memories(observed: Observed) -> tuple[Memory, ...]:
 
 
 def _guests(observed: Observed) -> tuple[GuestTruth, ...]:
-    return tuple(
-        _guest(name, host.cell, state) for name, host in observed.hosts.items() for state in host.inspect()
-    )
+    return tuple(_guest(name, host.cell, state) for name, host in observed.hosts.items() for state in host.inspect())
 
 
 def _guest(host: str, cell: CellPath, state: GuestState) -> GuestTruth:

@@ -24,7 +24,6 @@ from actors.compute.drivers.memory import MemoryDriver
 from actors.compute.drivers.process import ProcessDriver, inspect
 from actors.kernel.ports import Events, Queue, Store, Wire
 from actors.observing import PARTNERS, Observed, ObservedHost
-from actors.ops.events import MemoryEvents
 from actors.ops.settings import BROKERS, STORES, Cloud, SettingsError, check_url
 from actors.partners.files import FileImages, FileVolumes
 from actors.partners.memory import MemoryImages, MemoryVolumes
@@ -367,9 +366,8 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(deployment: Deployment) -> AsyncGenerator[Parts]:
+async def open_parts(deployment: Deployment, events: Events) -> AsyncGenerator[Parts]:
     """Open the wire, and whatever stores are asked for, until the context is left."""
-    events = MemoryEvents()
     async with open_wire(deployment, events) as wire, AsyncExitStack() as stack:
         ports = Ports(
             wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT

@@ -17,7 +17,7 @@ from protocol.errors import CellferryError, Malformed
 T = TypeVar("T")
 
 
-def _exactly(kind: type[T]) -> Any:  # noqa: ANN401  cattrs types its hooks as callables of Any
+def _exactly(kind: type[T]) -> Any:
     def structure(value: object, _: object) -> T:
         if type(value) is not kind:
             raise TypeError(f"{type(value).__name__} where {kind.__name__} is expected")
@@ -51,12 +51,12 @@ def _make_converter() -> cattrs.Converter:
 CONVERTER: Final = _make_converter()
 
 
-def tag_union(union: Any, name_of: Callable[[type[Any]], str]) -> None:  # noqa: ANN401  a union is no type to mypy
+def tag_union(union: Any, name_of: Callable[[type[Any]], str]) -> None:
     """Have each value of a union of classes carry its class's name, so that it is told from the others."""
     configure_tagged_union(union, CONVERTER, tag_generator=name_of, tag_name="is")
 
 
-def to_plain(value: object) -> Any:  # noqa: ANN401  plain data is dicts and lists of anything that msgpack takes
+def to_plain(value: object) -> Any:
     """Turn an attrs value into dicts, lists and scalars."""
     return CONVERTER.unstructure(value)
 

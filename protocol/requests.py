@@ -7,7 +7,7 @@ import attrs
 
 from protocol.gather import CellAnswer
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Role(StrEnum):
@@ -50,7 +50,7 @@ class Method:
     schema: int = 1
 
 
-class Request(Generic[R]):
+class Request(Generic[R_co]):
     """Base of all requests; `Request[Taken]` is answered by a `Taken`."""
 
     METHOD: ClassVar[Method]

@@ -74,7 +74,7 @@ def always(_: Story) -> bool:
     return True
 
 
-def no_objection(_story: Story, _reply: Any) -> CellferryError | None:  # noqa: ANN401  any step's reply
+def no_objection(_story: Story, _reply: Any) -> CellferryError | None:
     """Accept whatever a step answers."""
     return None
 

@@ -1,4 +1,4 @@
-"""The states of servers, tasks and migrations, and which may follow which.  Tables; the docs' pictures are made from them.
+"""The states of servers, tasks and migrations, and which may follow which: tables, of which the docs are made.
 
 Names and numbers are Nova's, for that is what clients read.
 """
@@ -110,7 +110,9 @@ VM_TRANSITIONS: Final[dict[VmState, frozenset[VmState]]] = {
 }
 
 MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] = {
-    MigrationStatus.PRE_MIGRATING: frozenset({MigrationStatus.MIGRATING, MigrationStatus.FINISHED, MigrationStatus.ERROR}),
+    MigrationStatus.PRE_MIGRATING: frozenset(
+        {MigrationStatus.MIGRATING, MigrationStatus.FINISHED, MigrationStatus.ERROR}
+    ),
     MigrationStatus.MIGRATING: frozenset(
         {MigrationStatus.POST_MIGRATING, MigrationStatus.PRE_MIGRATING, MigrationStatus.ERROR}
     ),

@@ -13,9 +13,11 @@ from actors.assembly import Member, Ports
 from actors.client import Client
 from actors.compute.drivers.disk import WITNESS_BYTES, read_page
 from actors.compute.drivers.memory import MemoryDriver
+from actors.kernel.ports import Inbox
 from actors.observing import PARTNERS, Observed, ObservedHost, collect
 from actors.ops.events import MemoryEvents
 from actors.partners.memory import MemoryImages, MemoryVolumes
+from actors.store.inbox import SqlInbox
 from actors.store.sqlite import InlineStore, open_inline
 from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT_TABLES, partner_tables
 from actors.wire.memory import MemoryWire
@@ -57,13 +59,18 @@ class Layout:
 class World:
     """Everything there is, and a client to make it move."""
 
-    def __init__(self, layout: Layout | None = None, *, seed: int = 0) -> None:
+    def __init__(self, layout: Layout | None = None, *, seed: int = 0, inbox: Inbox | None = None) -> None:
         self.layout = layout or Layout()
         self.wire = MemoryWire()
         self.clock = VirtualClock()
         self.events = MemoryEvents()
         self.ports = Ports(
-            wire=self.wire, clock=self.clock, ids=SerialIds(), random=SeededRandom(seed), events=self.events
+            wire=self.wire,
+            clock=self.clock,
+            ids=SerialIds(),
+            random=SeededRandom(seed),
+            events=self.events,
+            inbox=inbox or SqlInbox(),
         )
         self.images = MemoryImages()
         self.volumes = MemoryVolumes()
@@ -72,9 +79,7 @@ class World:
         self.partners = {name: open_inline(partner_tables(*records)) for name, records in PARTNERS.items()}
         self.conductor = open_inline(CONDUCTOR_TABLES)
         self.host_stores = {name: open_inline(HOST_TABLES) for name in self.layout.hosts}
-        self.drivers = {
-            name: MemoryDriver(name, self.images, self.clock, self.volumes) for name in self.layout.hosts
-        }
+        self.drivers = {name: MemoryDriver(name, self.images, self.clock, self.volumes) for name in self.layout.hosts}
         post = self.ports.post(root, "client")
         self._post = post
         self.client = Client(post, incarnation="client")
@@ -117,9 +122,7 @@ class World:
         """Put an image into the image store and register it."""
         content = (IMAGE_CHUNK * (size_bytes // len(IMAGE_CHUNK) + 1))[:size_bytes]
         await self.images.write(name, _once(content))
-        request = RegisterImage(
-            image=name, name=name, size_bytes=size_bytes, sha256=sha256(content).hexdigest()
-        )
+        request = RegisterImage(image=name, name=name, size_bytes=size_bytes, sha256=sha256(content).hexdigest())
         await self.client.call(Address(self.layout.root, "image"), request)
 
     async def add_volume(self, name: str, *, size_gb: int = 1) -> None:

@@ -209,9 +209,7 @@ class Router:
         gathering = _Gathering(Gather.begin(hops, own=is_own, here=self.here))
         self._post.gatherings[envelope.id] = gathering
         budget_s = routing.inner_budget(envelope.budget_s)
-        onward = attrs.evolve(
-            envelope, reply_to=self._post.replies.name, budget_s=routing.inner_budget(budget_s)
-        )
+        onward = attrs.evolve(envelope, reply_to=self._post.replies.name, budget_s=routing.inner_budget(budget_s))
         try:
             async with anyio.create_task_group() as tasks:
                 for hop in hops:
@@ -241,9 +239,7 @@ class Router:
             mine = CellAnswer(cell=self.here, body=response.body, is_error=response.is_error)
         except CellferryError:
             late = CellTimeout(cell=str(self.here), waited_s=envelope.budget_s)
-            mine = CellAnswer(
-                cell=self.here, body=encode_error(report(late, cell=str(self.here))), is_error=True
-            )
+            mine = CellAnswer(cell=self.here, body=encode_error(report(late, cell=str(self.here))), is_error=True)
         gathering.update(gathering.gather.own(mine))
 
     def _local(self, envelope: Broadcast, budget_s: float) -> Targeted:

@@ -12,7 +12,7 @@ from rich.text import Text
 from actors.cli.report import power_name
 from protocol.bodies import decode_body
 from protocol.cell_path import Address
-from protocol.errors import CellferryError, ErrorReport
+from protocol.errors import ErrorReport
 from protocol.invariants import INVARIANTS
 from protocol.journal import Entry, Kind
 
@@ -248,11 +248,3 @@ def show_verdict(console: Console, document: dict[str, Any], violations: Iterabl
     console.print(
         Text(f"{'OK' if document['ok'] else 'BROKEN'}: {what}.", style="bold green" if document["ok"] else "bold red")
     )
-
-
-def explain(error: BaseException) -> str:
-    """Say what went wrong, in one line."""
-    if isinstance(error, CellferryError):
-        where = f" (in cell {error.remote_cell})" if error.remote_cell else ""
-        return f"{error}{where}"
-    return str(error) or type(error).__name__

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ANNOUNCE_PAUSE_S: Final = 1.0
 
 
-def host_actor(  # noqa: PLR0913  a host is made once, in one place, of its ports
+def host_actor(
     *, post: Post, store: Store, inbox: Inbox, clock: Clock, name: str, driver: Driver, images: ImageFiles,
     volumes: VolumeFiles, announcement: tuple[Address, Request[Any]],
 ) -> Actor:  # fmt: skip
@@ -35,10 +35,11 @@ def host_actor(  # noqa: PLR0913  a host is made once, in one place, of its port
         while True:
             try:
                 await post.call(to, request)
-                return
             except CellferryError as error:
                 post.events.emit("announcement_waits", host=name, error=str(error))
-                await anyio.sleep(ANNOUNCE_PAUSE_S)
+            else:
+                return
+            await anyio.sleep(ANNOUNCE_PAUSE_S)
 
     handlers = (
         Ensuring(request=say.ProveTarget, ensure=guests.prove_target),

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 class Guests:
     """The guests of one host."""
 
-    def __init__(
-        self, host: str, *, store: Store, driver: Driver, images: ImageFiles, volumes: VolumeFiles
-    ) -> None:
+    def __init__(self, host: str, *, store: Store, driver: Driver, images: ImageFiles, volumes: VolumeFiles) -> None:
         self._host = host
         self._store = store
         self._driver = driver

@@ -35,7 +35,7 @@ WATCH_S: Final = 20.0
 class Conductor:
     """One replica of the conductor."""
 
-    def __init__(  # noqa: PLR0913  made once, in one place, of its ports
+    def __init__(
         self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str
     ) -> None:  # fmt: skip
         self._root = post.me.cell
@@ -62,13 +62,13 @@ class Conductor:
             await self._conversations.resume(tasks)
             await self._actor.run(task_status=task_status)
 
-    def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:  # noqa: ANN401  any order
+    def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
         goal = goal_of(order)
         lease = self._conversations.lease(derived_id(moment.key), order.server)
         payload = encode_body(Brief(root=self._root, order=order))
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
-    async def _take(self, order: Any, moment: Moment) -> say.Accepted:  # noqa: ANN401  any order
+    async def _take(self, order: Any, moment: Moment) -> say.Accepted:
         if not moment.key:
             raise InvalidValue(name="key", value=None, rule="an order needs one, so that it is taken once")
         assert self._tasks is not None, "the conductor is not running"

@@ -48,7 +48,7 @@ Reply = tuple[bytes, bool]
 class Actor:
     """One replica of an actor, with its queue, its handlers, its store and what it remembers."""
 
-    def __init__(  # noqa: PLR0913  an actor is made once, in one place, of its ports
+    def __init__(
         self, *, post: Post, store: Store, inbox: Inbox, clock: Clock, handlers: Iterable[Handler],
         background: Iterable[Callable[[], Any]] = (), stored: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
@@ -115,7 +115,7 @@ class Actor:
             return await work()  # type: ignore[no-any-return]  # partial loses what it was made of
         except CellferryError as error:
             return encode_error(report(error, cell=str(self.post.me.cell))), True
-        except Exception as error:  # The actor's edge: a mistake of ours must not cost others their actor.
+        except Exception as error:  # noqa: BLE001  the actor's edge: our mistake must not cost others their actor
             self.post.events.emit("handler_failed", actor=str(self.post.me), method=method, error=repr(error))
             internal = InternalError(actor=str(self.post.me), method=method, text=repr(error))
             text = "".join(traceback.format_exception(error))
@@ -149,7 +149,7 @@ class Actor:
         )
         return encode_body(Done()), False
 
-    async def _transact(self, handler: Transactional, request: Any, command: Command | None) -> Reply:  # noqa: ANN401
+    async def _transact(self, handler: Transactional, request: Any, command: Command | None) -> Reply:
         now_us = self.clock.now_us()
 
         def work(connection: Connection) -> Reply:
@@ -185,7 +185,7 @@ class Actor:
         self.inbox.settle(connection, command, reply=body, is_error=is_error)
         return body, is_error
 
-    async def _begin_ensuring(self, handler: Ensuring, request: Any, command: Command | None, letter: Letter) -> Reply:  # noqa: ANN401
+    async def _begin_ensuring(self, handler: Ensuring, request: Any, command: Command | None, letter: Letter) -> Reply:
         moment = self._moment("", Fresh(undoes_nothing=False))
         if command is not None:
             found, moment = await self.store.transact(self._accept, handler, request, command)
@@ -197,18 +197,21 @@ class Actor:
         return await self._ensure(handler, request, command, moment)
 
     def _accept(
-        self, connection: Connection, handler: Ensuring, request: Any, command: Command  # noqa: ANN401
+        self,
+        connection: Connection,
+        handler: Ensuring,
+        request: Any,
+        command: Command,
     ) -> tuple[Fresh | Known | Accepted, Moment]:
         found = self.inbox.look(connection, command)
         verdict = found if isinstance(found, Fresh) else Fresh(undoes_nothing=False)
         moment = self._moment(str(command.key), verdict)
-        if isinstance(found, Fresh):
-            if not (found.undoes_nothing and request.reply_type() is Done):
-                handler.accept(connection, request, moment)
-                self.inbox.accept(connection, command)
+        if isinstance(found, Fresh) and not (found.undoes_nothing and request.reply_type() is Done):
+            handler.accept(connection, request, moment)
+            self.inbox.accept(connection, command)
         return found, moment
 
-    async def _ensure(self, handler: Ensuring, request: Any, command: Command | None, moment: Moment) -> Reply:  # noqa: ANN401
+    async def _ensure(self, handler: Ensuring, request: Any, command: Command | None, moment: Moment) -> Reply:
         try:
             result = await handler.ensure(request, moment)
         except CellferryError as error:

@@ -49,7 +49,7 @@ class _Watched:
 class Conversations:
     """The conversations of one conductor replica."""
 
-    def __init__(  # noqa: PLR0913  made once, in one place, of its ports
+    def __init__(
         self, *, post: Post, store: Store, journals: Journals, clock: Clock, random: Random, owner: str,
         plan_of: Callable[[Goal], Plan],
     ) -> None:  # fmt: skip
@@ -111,7 +111,7 @@ class Conversations:
             await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
-        except Exception as error:  # One conversation that meets a mistake of ours must not end the others.
+        except Exception as error:  # noqa: BLE001  our mistake in one conversation must not end the others
             self._post.events.emit("conversation_failed", conversation=conversation, error=repr(error))
             await self._store.transact(self._journals.park, conversation, f"a mistake of cellferry: {error!r}")
         finally:
@@ -139,13 +139,11 @@ class Conversations:
     async def close_epoch(self, journal: Journal) -> tuple[int, int]:
         """Take the epoch under which a conversation closes, and the lowest one that stays open."""
         conversation = journal.conversation
-        await self._store.transact(
-            self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us()
-        )
+        await self._store.transact(self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us())
         epoch = await self._store.transact(self._journals.epoch, conversation)
         return epoch, await self._store.transact(self._journals.lowest_open, but=conversation)
 
-    async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:  # noqa: ANN401  the reply of any request
+    async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:
         """Send a command once; give its reply or raise the error."""
         if type(send.request).METHOD.form is Form.BROADCAST:
             return await self._post.gather(send.request, budget_s=GATHER_BUDGET_S)
@@ -207,7 +205,7 @@ class _Run:
         payload = encode_body(outcome)
         await self._write_outcome(send, outcome, payload)
 
-    async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> None:  # noqa: ANN401
+    async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> None:
         # An objection reads the reply through the journal, as every later step will: so it is entered on trial.
         done = self._entry(Kind.DONE, send, payload)
         story = attrs.evolve(send.story, journal=self._journal.followed_by(done))
@@ -216,7 +214,7 @@ class _Run:
             done = self._entry(Kind.REFUSED, send, encode_body(self._all.report(objection)))
         self._journal = await self._all.append(self._journal, done)
 
-    async def _answer(self, send: Send) -> Any:  # noqa: ANN401  a reply, or the error it is refused with
+    async def _answer(self, send: Send) -> Any:
         stamp = Stamp(
             server=self._journal.server,
             key=None if send.step.is_read else send.key,
@@ -244,9 +242,7 @@ class _Run:
 
     async def _close(self, receivers: tuple[Address, ...]) -> None:
         self._epoch, lowest_open = await self._all.close_epoch(self._journal)
-        request = Close(
-            server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open
-        )
+        request = Close(server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open)
         stamp = Stamp(server=self._journal.server, epoch=self._epoch)
         for receiver in receivers:
             tries = 0

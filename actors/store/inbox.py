@@ -9,7 +9,6 @@ import attrs
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-
 from actors.kernel.ports import Accepted, Command, Connection, Fresh, Known, Verdict
 from actors.store.tables import EPOCHS, FLOORS, INBOX
 from protocol.envelope import Key
@@ -60,9 +59,7 @@ class SqlInbox:
         """List the commands that were accepted and never answered, in the order of their epochs."""
         rows = connection.execute(select(INBOX).where(INBOX.c.state == ACCEPTED).order_by(INBOX.c.epoch, INBOX.c.key))
         return tuple(
-            Command(
-                key=Key.parse(row.key), server=row.server, epoch=row.epoch, method=row.method, body=row.request
-            )
+            Command(key=Key.parse(row.key), server=row.server, epoch=row.epoch, method=row.method, body=row.request)
             for row in rows
         )
 
@@ -148,5 +145,3 @@ def remembered(connection: Connection, actor: str, waiting: int) -> Memory:
     """Tell what an actor remembers of conversations, for the truth."""
     rows = connection.execute(select(INBOX.c.key, INBOX.c.epoch).where(INBOX.c.is_plain.is_(False)))
     return Memory(actor=actor, keys=tuple((row.key, row.epoch) for row in rows), waiting=waiting)
-
-

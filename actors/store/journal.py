@@ -67,9 +67,7 @@ class SqlJournals:
         ).one_or_none()
         if row is None:
             raise NotFound(kind="conversation", name=conversation)
-        rows = connection.execute(
-            select(ENTRIES).where(ENTRIES.c.conversation == conversation).order_by(ENTRIES.c.seq)
-        )
+        rows = connection.execute(select(ENTRIES).where(ENTRIES.c.conversation == conversation).order_by(ENTRIES.c.seq))
         entries = tuple(
             Entry(
                 seq=each.seq, epoch=each.epoch, kind=Kind(each.kind), at_us=each.at_us, step=each.step,

@@ -70,7 +70,7 @@ def _upsert(name: str, dialect: str) -> Executable:
     return insert.on_conflict_do_update(index_elements=key, set_=others)
 
 
-def _reader(annotation: Any) -> Read | None:  # noqa: ANN401  any type that a field may have
+def _reader(annotation: Any) -> Read | None:
     options, _ = kinds(annotation)
     if options[0] in {str, int, bool}:
         return None

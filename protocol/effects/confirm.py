@@ -46,9 +46,9 @@ def _begin(draft: Draft, command: say.BeginConfirm, moment: Moment) -> ServerBun
     check_settled(server, "confirm", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.CONFIRMING)
-    start_action(draft, server.uuid, command.action, "confirmResize", command.origin, moment)
-    start_event(draft, server.uuid, command.action, CONFIRM_EVENTS[0], "conductor", moment)
-    start_event(draft, server.uuid, command.action, CONFIRM_EVENTS[1], migration.source_host, moment)
+    start_action(draft, moment, server.uuid, command.action, name="confirmResize", origin=command.origin)
+    start_event(draft, moment, server.uuid, command.action, name=CONFIRM_EVENTS[0], host="conductor")
+    start_event(draft, moment, server.uuid, command.action, name=CONFIRM_EVENTS[1], host=migration.source_host)
     notify(draft, server.uuid, "conductor", moment, "instance.resize_confirm.start")
     return bundle(draft, server.uuid)
 

@@ -24,7 +24,7 @@ SUCCESS = "Success"
 ERROR = "Error"
 
 
-def whole_server(command: Any) -> tuple[Need, ...]:  # noqa: ANN401  any command that has a `server`
+def whole_server(command: Any) -> tuple[Need, ...]:
     """Need the whole record of the command's server."""
     kinds = (Server, BlockDevice, Migration, ServerAction, ActionEvent)
     return (need(kinds[0], uuid=command.server), *(need(kind, server=command.server) for kind in kinds[1:]))
@@ -41,7 +41,7 @@ def bundle(draft: Draft, server: str) -> ServerBundle:
     )
 
 
-def change(draft: Draft, server: Server, moment: Moment, **fields: Any) -> Server:  # noqa: ANN401  any of its fields
+def change(draft: Draft, server: Server, moment: Moment, **fields: Any) -> Server:
     """Write a server with these fields, if its state may change so; its version rises."""
     after = attrs.evolve(server, **fields, version=server.version + 1, updated_at_us=moment.now_us)
     states.check_task(server.uuid, server.task_state, after.task_state)
@@ -49,13 +49,13 @@ def change(draft: Draft, server: Server, moment: Moment, **fields: Any) -> Serve
     return draft.put(after)
 
 
-def advance(draft: Draft, migration: Migration, moment: Moment, status: MigrationStatus, **fields: Any) -> Migration:  # noqa: ANN401
+def advance(draft: Draft, migration: Migration, moment: Moment, status: MigrationStatus, **fields: Any) -> Migration:
     """Write a migration with this status, if it may follow."""
     states.check_migration(migration.uuid, migration.status, status)
     return draft.put(attrs.evolve(migration, status=status, updated_at_us=moment.now_us, **fields))
 
 
-def start_action(draft: Draft, server: str, action: str, name: str, origin: Origin, moment: Moment) -> None:
+def start_action(draft: Draft, moment: Moment, server: str, action: str, *, name: str, origin: Origin) -> None:
     """Write that a user's action on a server began."""
     draft.put(
         ServerAction(
@@ -78,7 +78,7 @@ def finish_action(draft: Draft, server: str, action: str, moment: Moment, messag
             draft.put(attrs.evolve(event, finished_at_us=moment.now_us, result=result, details=message))
 
 
-def start_event(draft: Draft, server: str, action: str, name: str, host: str, moment: Moment) -> None:
+def start_event(draft: Draft, moment: Moment, server: str, action: str, *, name: str, host: str) -> None:
     """Write that a part of an action began."""
     draft.put(
         ActionEvent(
@@ -88,7 +88,7 @@ def start_event(draft: Draft, server: str, action: str, name: str, host: str, mo
     )  # fmt: skip
 
 
-def finished_event(draft: Draft, server: str, action: str, name: str, host: str, moment: Moment) -> None:
+def finished_event(draft: Draft, moment: Moment, server: str, action: str, *, name: str, host: str) -> None:
     """Write that a part of an action was done, well."""
     draft.put(
         ActionEvent(

@@ -58,9 +58,9 @@ def _begin(draft: Draft, command: say.BeginMove, moment: Moment) -> ServerBundle
         raise InvalidState(
             kind="server", name=server.uuid, field="flavor", found=server.flavor.name, expected="another one to resize"
         )
-    start_action(draft, server.uuid, command.action, command.goal, command.origin, moment)
+    start_action(draft, moment, server.uuid, command.action, name=command.goal, origin=command.origin)
     for event in CONDUCTOR_EVENTS:
-        start_event(draft, server.uuid, command.action, event, CONDUCTOR, moment)
+        start_event(draft, moment, server.uuid, command.action, name=event, host=CONDUCTOR)
     change(draft, server, moment, task_state=TaskState.RESIZE_PREP, progress=0)
     return bundle(draft, server.uuid)
 
@@ -169,14 +169,12 @@ def _claim(draft: Draft, command: say.ClaimTarget, moment: Moment) -> Migration:
         availability_zone=host.availability_zone,
         migration_context=_context(command.migration, server, command.new_flavor.name),
     )  # fmt: skip
-    finished_event(draft, server.uuid, command.action, AT_TARGET, host.name, moment)
+    finished_event(draft, moment, server.uuid, command.action, name=AT_TARGET, host=host.name)
     notify(draft, server.uuid, host.name, moment, "instance.exists", "instance.resize_prep.start")
     notify(draft, server.uuid, host.name, moment, "instance.resize_prep.end")
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     return draft.put(
-        attrs.evolve(
-            migration, target_cell=str(command.cell), target_host=host.name, updated_at_us=moment.now_us
-        )
+        attrs.evolve(migration, target_cell=str(command.cell), target_host=host.name, updated_at_us=moment.now_us)
     )
 
 
@@ -198,9 +196,7 @@ def _note_target(draft: Draft, command: say.NoteTarget, moment: Moment) -> Done:
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     change(draft, server, moment, migration_context=_context(command.migration, server, migration.new_flavor))
     draft.put(
-        attrs.evolve(
-            migration, target_cell=str(command.cell), target_host=command.host, updated_at_us=moment.now_us
-        )
+        attrs.evolve(migration, target_cell=str(command.cell), target_host=command.host, updated_at_us=moment.now_us)
     )
     return Done()
 
@@ -220,7 +216,7 @@ def _prepare(draft: Draft, command: say.PrepareSource, moment: Moment) -> Done:
     )  # fmt: skip
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     advance(draft, migration, moment, MigrationStatus.MIGRATING)
-    start_event(draft, server.uuid, command.action, AT_SOURCE, server.host or "", moment)
+    start_event(draft, moment, server.uuid, command.action, name=AT_SOURCE, host=server.host or "")
     notify(draft, server.uuid, server.host or "", moment, "instance.resize.start")
     return Done()
 
@@ -228,9 +224,7 @@ def _prepare(draft: Draft, command: say.PrepareSource, moment: Moment) -> Done:
 @effect(say.UnprepareSource, whole_server)
 def _unprepare(draft: Draft, command: say.UnprepareSource, moment: Moment) -> Done:
     server = draft.one(Server, uuid=command.server)
-    change(
-        draft, server, moment, task_state=TaskState.RESIZE_PREP, old_flavor=None, new_flavor=None, old_vm_state=None
-    )
+    change(draft, server, moment, task_state=TaskState.RESIZE_PREP, old_flavor=None, new_flavor=None, old_vm_state=None)
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     advance(draft, migration, moment, MigrationStatus.PRE_MIGRATING)
     return Done()
@@ -283,7 +277,7 @@ def _finish_target(draft: Draft, command: say.FinishTarget, moment: Moment) -> S
     for row in (*command.sealed.actions, *command.sealed.events):
         draft.put(row)
     finish_action(draft, copy.uuid, command.action, moment)
-    finished_event(draft, copy.uuid, command.action, FINISH, command.host, moment)
+    finished_event(draft, moment, copy.uuid, command.action, name=FINISH, host=command.host)
     advance(draft, migration, moment, MigrationStatus.FINISHED)
     notify(draft, copy.uuid, command.host, moment, "instance.resize_finish.start", "instance.resize_finish.end")
     server = attrs.evolve(copy, version=max(copy.version, original.version), **user_fields(original))
@@ -313,6 +307,6 @@ def _show_copy(draft: Draft, command: say.ShowCopy, moment: Moment) -> Done:
 @effect(say.HideSource, whole_server)
 def _hide_source(draft: Draft, command: say.HideSource, moment: Moment) -> Done:
     finish_action(draft, command.server, command.action, moment)
-    finished_event(draft, command.server, command.action, FINISH, command.target_host, moment)
+    finished_event(draft, moment, command.server, command.action, name=FINISH, host=command.target_host)
     change(draft, draft.one(Server, uuid=command.server), moment, is_hidden=True)
     return Done()

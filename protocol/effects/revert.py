@@ -38,10 +38,10 @@ def _begin(draft: Draft, command: say.BeginRevert, moment: Moment) -> ServerBund
     check_settled(server, "revert", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.REVERTING)
-    start_action(draft, server.uuid, command.action, "revertResize", command.origin, moment)
+    start_action(draft, moment, server.uuid, command.action, name="revertResize", origin=command.origin)
     hosts = ("conductor", migration.target_host or "", migration.source_host)
     for event, host in zip(REVERT_EVENTS, hosts, strict=True):
-        start_event(draft, server.uuid, command.action, event, host, moment)
+        start_event(draft, moment, server.uuid, command.action, name=event, host=host)
     notify(draft, server.uuid, "conductor", moment, "instance.resize_revert.start")
     change(draft, server, moment, task_state=TaskState.RESIZE_REVERTING)
     return bundle(draft, server.uuid)

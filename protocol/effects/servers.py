@@ -17,7 +17,7 @@ from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, Conflict, InvalidState, NotFound
 from protocol.messages import servers as say
 from protocol.messages.servers import ServerBundle
-from protocol.records import ActionEvent, Allocation, BlockDevice, Claim, Notification, Server, ServerAction
+from protocol.records import ActionEvent, Allocation, BlockDevice, Claim, Server, ServerAction
 from protocol.requests import Done
 from protocol.states import TaskState, VmState
 
@@ -42,15 +42,17 @@ def _build(draft: Draft, command: say.BuildServer, moment: Moment) -> Done:
     for device in command.block_devices:
         draft.put(device)
     draft.put(Claim(server=command.server, host=command.host))
-    start_action(draft, command.server, command.action, "create", command.origin, moment)
-    start_event(draft, command.server, command.action, "compute__do_build_and_run_instance", command.host, moment)
+    start_action(draft, moment, command.server, command.action, name="create", origin=command.origin)
+    start_event(
+        draft, moment, command.server, command.action, name="compute__do_build_and_run_instance", host=command.host
+    )
     notify(draft, command.server, command.host, moment, "instance.create.start")
     return Done()
 
 
 @effect(
     say.DestroyBuild,
-    lambda command: (*whole_server(command), need(Claim, server=command.server), need(Notification, server=command.server)),
+    lambda command: (*whole_server(command), need(Claim, server=command.server)),
 )
 def _destroy_build(draft: Draft, command: say.DestroyBuild, _: Moment) -> Done:
     if draft.find(ServerAction, server=command.server, id=command.action) is None:
@@ -70,9 +72,7 @@ def _finish_build(draft: Draft, command: say.FinishBuild, moment: Moment) -> Ser
     server = draft.one(Server, uuid=command.server)
     finish_action(draft, command.server, command.action, moment)
     notify(draft, command.server, server.host or "", moment, "instance.create.end")
-    return change(
-        draft, server, moment, vm_state=VmState.ACTIVE, task_state=None, power_state=command.power_state
-    )
+    return change(draft, server, moment, vm_state=VmState.ACTIVE, task_state=None, power_state=command.power_state)
 
 
 def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...]) -> None:
@@ -85,17 +85,15 @@ def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...]) -
         raise Conflict(server=server.uuid, action=action, reason=f"its task is {server.task_state}")
     if server.vm_state not in vm_states:
         expected = " or ".join(vm_states)
-        raise InvalidState(
-            kind="server", name=server.uuid, field="vm_state", found=server.vm_state, expected=expected
-        )
+        raise InvalidState(kind="server", name=server.uuid, field="vm_state", found=server.vm_state, expected=expected)
 
 
 @effect(say.BeginTask, whole_server)
 def _begin_task(draft: Draft, command: say.BeginTask, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
     check_settled(server, command.action_name, command.vm_states)
-    start_action(draft, server.uuid, command.action, command.action_name, command.origin, moment)
-    start_event(draft, server.uuid, command.action, command.event, server.host or "", moment)
+    start_action(draft, moment, server.uuid, command.action, name=command.action_name, origin=command.origin)
+    start_event(draft, moment, server.uuid, command.action, name=command.event, host=server.host or "")
     change(draft, server, moment, task_state=command.task_state)
     return bundle(draft, server.uuid)
 

@@ -14,9 +14,7 @@ _MODULES: Final = (capacity, confirm, images, ports, resize, revert, root, serve
 def _handled(role: Role, *, by_root: bool = False) -> Requests:
     root_module = "protocol.messages.root"
     return tuple(
-        request
-        for request in EFFECTS
-        if request.METHOD.at is role and (request.__module__ == root_module) is by_root
+        request for request in EFFECTS if request.METHOD.at is role and (request.__module__ == root_module) is by_root
     )
 
 

@@ -8,7 +8,6 @@ from protocol.ids import derived_id
 from protocol.messages import hosts, moves, partners, root
 from protocol.messages.orders import SettleMove
 from protocol.messages.servers import ReadServer, ServerBundle
-from protocol.moves import parties
 from protocol.moves.parties import at_home, at_root, brief
 from protocol.records import Migration
 from protocol.saga import Plan, Step, Story

@@ -109,7 +109,7 @@ def chosen(story: Story) -> HostRoom:
     return room
 
 
-def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:  # noqa: ANN401  Step.objection takes any reply
+def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
     """Object to an answer that leaves no host."""
     assert isinstance(reply, Gathered)
     if choose(story) is not None:

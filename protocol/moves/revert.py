@@ -15,7 +15,7 @@ from protocol.messages.partners import NewAttachment
 from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
 from protocol.moves.parties import at_home, at_root, brief
-from protocol.records import Flavor, Migration, Permit, RequestSpec, Server
+from protocol.records import Flavor, Migration, Permit, RequestSpec
 from protocol.requests import Request
 from protocol.saga import Plan, Step, Story
 from protocol.states import Goal, PowerState, VmState

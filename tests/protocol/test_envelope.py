@@ -46,7 +46,7 @@ BROADCAST = Broadcast(direction=Direction.DOWN, **COMMON)
 RESPONSE = answer(TARGETED, id=b"r" * 16, source=TARGETED.target, body=b"done", is_error=False)
 
 
-def changed(value: Any, changes: dict[str, Any]) -> None:  # noqa: ANN401  any class of the header
+def changed(value: Any, changes: dict[str, Any]) -> None:
     """Make a copy of a value, with changes that it may refuse."""
     attrs.evolve(value, **changes)
 

@@ -1,0 +1,74 @@
+"""How errors end a command: one message that names the thing and the next step, and an exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from actors.cli.children import ProcessDied, StartTimeout
+from actors.cli.ferrying import GuestSilent
+from actors.kernel.supervisor import TooManyRestarts
+from actors.ops.settings import SettingsError
+from protocol.errors import CellferryError, StoreUnavailable, TransportLost
+
+if TYPE_CHECKING:
+    from actors.process import Deployment
+
+FAILED: Final = 1
+USAGE: Final = 2
+PORTS: Final = {"amqp": 5672, "amqps": 5671, "postgresql": 5432, "postgres": 5432}
+
+
+class Interrupted(Exception):
+    """The user, or the system, asked the command to stop."""
+
+
+class ServiceAway(Exception):
+    """A broker or a database cannot be used."""
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """What is told of an error."""
+
+    text: str
+    exit_code: int = FAILED
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """Tell how an error ends the command; None for a mistake of ours, which ends it with its traceback."""
+    first = leaf(error)
+    match first:
+        case SettingsError():
+            return Failure(text=str(first), exit_code=USAGE)
+        case CellferryError():
+            where = f" (in cell {first.remote_cell})" if first.remote_cell else ""
+            return Failure(text=f"{first}{where}")
+        case Interrupted() | ServiceAway() | GuestSilent() | ProcessDied() | StartTimeout() | TooManyRestarts():
+            return Failure(text=str(first))
+        case TimeoutError() | OSError():
+            return Failure(text=str(first) or "it took too long")
+        case _:
+            return None
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Give what went wrong first in a group of errors: all else followed from it."""
+    return leaf(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def named(error: Exception, deployment: Deployment) -> Exception:
+    """Name the service that an error speaks of, by host and port, with the next step; give other errors as they are."""
+    match first := leaf(error):
+        case TransportLost():
+            return ServiceAway(f"RabbitMQ is away: {first.reason}; start it there, or name another with --wire")
+        case StoreUnavailable() if "://" in deployment.store:
+            url = urlsplit(deployment.store)
+            where = f"{url.hostname}:{url.port or PORTS[url.scheme]}"
+            return ServiceAway(
+                f"PostgreSQL at {where} is away: {first.reason}; start it there, or name another with --store"
+            )
+        case _:
+            return error

@@ -1,0 +1,59 @@
+"""The command `cellferry`: its commands, those of plug-ins, and how errors end it (exit code 1; 2 for bad usage)."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import Final
+
+import anyio
+import click
+
+from actors.cli.demo import demo
+from actors.cli.failures import failure_of
+from actors.cli.serving import read_line, serve
+from actors.process import Deployment, Duty, Task
+from protocol.cell_path import CellPath
+
+#: Other packages add commands under this group of entry points.
+PLUG_INS: Final = "cellferry.commands"
+
+
+def _version() -> str:
+    try:
+        return version("cellferry")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="cellferry")
+def cellferry() -> None:
+    """Run clouds made of cells: route between them, and ferry servers from one to another."""
+
+
+@cellferry.command(hidden=True)
+@click.option("--role", type=click.Choice([duty.value for duty in Duty]), required=True)
+@click.option("--cell", required=True)
+@click.option("--host", default="")
+def run(*, role: str, cell: str, host: str) -> None:
+    """Play one role of a deployment, described by a line on standard input, until that is closed."""
+    deployment = Deployment.decode(read_line())
+    anyio.run(serve, deployment, Task(duty=Duty(role), cell=CellPath.parse(cell), host=host))
+
+
+cellferry.add_command(demo)
+
+
+def main() -> None:
+    """Run the command line."""
+    for plug_in in entry_points(group=PLUG_INS):
+        cellferry.add_command(plug_in.load(), plug_in.name)
+    try:
+        cellferry.main(prog_name="cellferry")
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        click.echo(f"Error: {failure.text}", err=True)
+        sys.exit(failure.exit_code)

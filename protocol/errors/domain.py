@@ -1,0 +1,174 @@
+"""Errors of servers, moves, hosts, volumes and images."""
+
+from protocol.errors.base import CellferryError, declared, define
+
+# --- servers and moves ------------------------------------------------------------------------------------
+
+
+@declared
+@define
+class NotFound(CellferryError):
+    """Something named in a request does not exist."""
+
+    code = "not_found"
+    template = "there is no {kind} {name}"
+    kind: str
+    name: str
+
+
+@declared
+@define
+class AlreadyExists(CellferryError):
+    """Something to be made exists already."""
+
+    code = "already_exists"
+    template = "the {kind} {name} exists already"
+    kind: str
+    name: str
+
+
+@declared
+@define
+class Conflict(CellferryError):
+    """The server is busy with something else, or owes clean-up of it."""
+
+    code = "conflict"
+    template = "server {server} cannot {action}: {reason}"
+    server: str
+    action: str
+    reason: str
+
+
+@declared
+@define
+class InvalidState(CellferryError):
+    """A record is not in the state that a command expects."""
+
+    code = "invalid_state"
+    template = "{kind} {name}: {field} is {found}, but must be {expected}"
+    kind: str
+    name: str
+    field: str
+    found: str
+    expected: str
+
+
+@declared
+@define
+class NoValidHost(CellferryError):
+    """No host can take the server."""
+
+    code = "no_valid_host"
+    template = "no host can take server {server}: {reason}"
+    server: str
+    reason: str
+
+
+@declared
+@define
+class CapacityExceeded(CellferryError):
+    """A host has too little of a resource left."""
+
+    code = "capacity_exceeded"
+    template = "host {host} has {free} {resource} free, {wanted} are wanted"
+    host: str
+    resource: str
+    wanted: int
+    free: int
+
+
+@declared
+@define
+class PermitRefused(CellferryError):
+    """A guest may not be started with that permit, or a permit not be issued yet."""
+
+    code = "permit_refused"
+    template = "permit {number} of server {server}: {reason}"
+    server: str
+    number: int
+    reason: str
+
+
+@declared
+@define
+class VolumeInUse(CellferryError):
+    """A volume is attached elsewhere."""
+
+    code = "volume_in_use"
+    template = "volume {volume} is attached to server {server}"
+    volume: str
+    server: str
+
+
+# --- hosts ------------------------------------------------------------------------------------------------
+
+
+@declared
+@define
+class GuestNotFound(CellferryError):
+    """A host has no guest, or no disk, of that server."""
+
+    code = "guest_not_found"
+    template = "host {host} has no guest of server {server}"
+    server: str
+    host: str
+
+
+@declared
+@define
+class GuestBusy(CellferryError):
+    """A guest is in the wrong power state for what is asked, or another driver holds it."""
+
+    code = "guest_busy"
+    template = "the guest of server {server} on host {host} is busy: {reason}"
+    is_retryable = True
+    server: str
+    host: str
+    reason: str
+
+
+@declared
+@define
+class HypervisorFailed(CellferryError):
+    """A hypervisor refused or failed."""
+
+    code = "hypervisor_failed"
+    template = "host {host} failed to {action} server {server}: {reason}"
+    server: str
+    host: str
+    action: str
+    reason: str
+
+
+@declared
+@define
+class VolumeUnreachable(CellferryError):
+    """A host cannot reach a volume's bytes."""
+
+    code = "volume_unreachable"
+    template = "volume {volume} cannot be reached from host {host}"
+    volume: str
+    host: str
+
+
+@declared
+@define
+class ImageDamaged(CellferryError):
+    """An image's bytes are not the ones that were registered."""
+
+    code = "image_damaged"
+    template = "image {image} is damaged: expected {expected}, found {found}"
+    image: str
+    expected: str
+    found: str
+
+
+@declared
+@define
+class ImageTooLarge(CellferryError):
+    """An image has more bytes than the store takes."""
+
+    code = "image_too_large"
+    template = "image {image} is larger than {size_bytes_max} bytes"
+    image: str
+    size_bytes_max: int
