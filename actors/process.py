@@ -17,12 +17,12 @@ from cattrs.preconf.json import JsonConverter, make_converter
 
 from actors import assembly
 from actors.assembly import Member, Ports
-from actors.client import Client
 from actors.compute.drivers.base import GuestState
 from actors.compute.drivers.disk import WITNESS_BYTES, read_page
 from actors.compute.drivers.memory import MemoryDriver
 from actors.compute.drivers.process import ProcessDriver, inspect
 from actors.kernel.ports import Events, Queue, Store, Wire
+from actors.kernel.post import Post
 from actors.observing import PARTNERS, Observed, ObservedHost
 from actors.ops.settings import BROKERS, STORES, Cloud, SettingsError, check_url
 from actors.partners.files import FileImages, FileVolumes
@@ -385,8 +385,6 @@ async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Non
         group.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def open_client(parts: Parts) -> AsyncGenerator[Client]:
-    """Be a user of the cloud, at its root."""
-    async with parts.ports.post(parts.deployment.cloud.root, CLIENT).open() as post:
-        yield Client(post, incarnation=parts.ports.ids.new().hex())
+def user(parts: Parts) -> Post:
+    """Make a user's way to the actors, at the root."""
+    return parts.ports.post(parts.deployment.cloud.root, CLIENT)

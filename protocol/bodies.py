@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast, get_args
 
 import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
@@ -12,7 +12,7 @@ from cattrs.strategies import configure_tagged_union
 
 from protocol.cell_path import Address, CellPath
 from protocol.codec import pack, unpack
-from protocol.errors import CellferryError, Malformed
+from protocol.errors import Argument, CellferryError, Malformed
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ def _number(value: object, _: object) -> float:
     return float(value)  # type: ignore[arg-type]  # the line above is a narrowing that mypy does not follow
 
 
+def _scalar(value: object, _: object) -> Argument:
+    if type(value) not in get_args(Argument):
+        raise TypeError(f"{type(value).__name__} where a scalar is expected")
+    return cast("Argument", value)
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
     # By predicates, for a hook of `str` by type would also be taken for every `StrEnum`.
@@ -39,6 +45,7 @@ def _make_converter() -> cattrs.Converter:
         converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
     converter.register_structure_hook_func(partial(operator.is_, float), _number)
     converter.register_unstructure_hook(bytes, lambda value: value)
+    converter.register_structure_hook_func(partial(operator.eq, Argument), _scalar)
     for path in (CellPath, Address):
         converter.register_unstructure_hook(path, str)
         converter.register_structure_hook(path, lambda text, cls: cls.parse(_exactly(str)(text, str)))

@@ -16,7 +16,8 @@ class Kind(StrEnum):
     DONE = "done"  # It was answered with this reply.
     REFUSED = "refused"  # It was answered with this error.
     END = "end"  # Nothing is left to do; the outcome.
-    CLOSED = "closed"  # Every receiver has forgotten the conversation.
+    CLOSED = "closed"  # Every receiver has fenced and forgotten the conversation.
+    RELEASED = "released"  # The arbiter has let the server go: the next conversation may begin.
 
 
 @attrs.frozen(kw_only=True)

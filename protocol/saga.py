@@ -5,6 +5,9 @@ A step is one command to one actor.  Its intent is in the journal before the com
 next one does.  Steps of an *attempt* may be refused, undone alone and tried again with another choice; any other
 refusal before the settling step's success undoes everything that has an intent, in reverse.  From the settling
 step's success on the conversation only goes forward.
+
+The server is let go last, when every receiver has closed: were it let go before, the next conversation could begin
+under an epoch below that of the closing, and be fenced by it.
 """
 
 from collections.abc import Callable, Iterator
@@ -104,6 +107,9 @@ class Plan:
     name: str
     version: int
     steps: tuple[Step, ...]
+    #: Who decides which conversation has the server, and how it is asked to let it go; asking twice is harmless.
+    arbiter: Callable[[Story], Address]
+    release: Callable[[Story], Request[Any]]
 
     def step(self, name: str) -> Step:
         """Give the step of that name."""
@@ -138,19 +144,30 @@ class CloseAll:
     receivers: tuple[Address, ...]
 
 
+@attrs.frozen(kw_only=True)
+class Release:
+    """Nobody can be fenced by this conversation any more; the arbiter is to let the server go."""
+
+    address: Address
+    request: Request[Any]
+
+
 @attrs.frozen
 class Over:
-    """The conversation is closed."""
+    """Nothing is left of the conversation but its journal."""
 
 
-Decision = Send | Finish | CloseAll | Over
+Decision = Send | Finish | CloseAll | Release | Over
 
 
 def next_command(plan: Plan, journal: Journal) -> Decision:
     """Read off the journal what is next."""
     last = journal.entries[-1]
-    if last.kind is Kind.CLOSED:
+    if last.kind is Kind.RELEASED:
         return Over()
+    if last.kind is Kind.CLOSED:
+        story = Story(journal, _attempt(journal))
+        return Release(address=plan.arbiter(story), request=plan.release(story))
     if last.kind is Kind.END:
         return CloseAll(receivers(plan, journal))
     refusal = _refusal(journal)

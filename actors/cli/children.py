@@ -30,11 +30,7 @@ CODE: Final = Path(__file__).resolve().parents[2]
 
 
 class ProcessDied(Exception):
-    """A process of an actor ended, though nobody had asked it to."""
-
-
-class StartTimeout(Exception):
-    """Processes did not come up in time."""
+    """A process of an actor ended, though nobody had asked it to, or never came up."""
 
 
 class Children:
@@ -54,7 +50,7 @@ class Children:
             await self._start([task for task in every if task.duty is Duty.CELL], tasks, events)
             await self._start([task for task in every if task.duty is not Duty.CELL], tasks, events)
             return
-        raise StartTimeout(f"not all processes came up within {START_S_MAX:g} s{self._last_words()}")
+        raise ProcessDied(f"not all processes came up within {START_S_MAX:g} s{self._last_words()}")
 
     async def _start(self, wave: list[Task], tasks: TaskGroup, events: Events) -> None:
         async with anyio.create_task_group() as starting:

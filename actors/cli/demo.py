@@ -6,10 +6,11 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,20 +18,21 @@ import attrs
 import click
 
 from actors.cli.children import Children
-from actors.cli.failures import Interrupted, named
-from actors.cli.ferrying import Ferry
+from actors.cli.failures import Interrupted, TookTooLong, named
+from actors.cli.ferrying import Ferried, Ferry
 from actors.cli.output import StepLines, Tables, console_for, show_verdict
 from actors.cli.planning import Itinerary, plan
 from actors.cli.report import document
 from actors.cli.sweeping import swept
+from actors.client import Client
+from actors.kernel.post import Post
 from actors.observing import Observed, collect
 from actors.ops.events import MemoryEvents
 from actors.ops.settings import load_cloud
-from actors.process import MEMORY, SQLITE, Deployment, Parts, SystemIds, open_client, open_parts, run_tasks
+from actors.process import MEMORY, SQLITE, Deployment, Parts, SystemIds, open_parts, run_tasks, user
 from protocol.invariants import violations
-from protocol.truth import Truth, Violation, Witnessed
-
-T = TypeVar("T")
+from protocol.messages.capacity import FindRoom
+from protocol.truth import GatherTruth, Truth, Violation
 
 PREFIX: Final = "cellferry-demo"
 HOSTS_S_MAX: Final = 60.0
@@ -127,34 +129,44 @@ class Run:
     async def _run(self) -> Outcome:
         began_s = anyio.current_time()
         async with swept(self._deployment, is_kept=self._is_kept, warn=_warn) as sweep:
-            with anyio.fail_after(DEMO_S_MAX):
+            with within(DEMO_S_MAX, "the demo has not ended"):
                 async with open_parts(self._deployment, MemoryEvents()) as parts:
                     sweep.has_wire = True
                     await parts.stores.of(self._deployment.tasks()[0])
                     sweep.has_stores = True
-                    found = await self._ferry(parts, await parts.observed())
-        found_document, found_violations = found
-        took_s = anyio.current_time() - began_s
-        return Outcome(document=found_document, violations=found_violations, took_s=took_s)
+                    truth, ferried = await self._ferry(parts, await parts.observed())
+        wire, store = public(self._deployment.wire), public(self._deployment.store)
+        return Outcome(
+            document=document(truth, ferried, wire=wire, store=store),
+            violations=violations(truth, is_at_rest=True),
+            took_s=anyio.current_time() - began_s,
+        )
 
-    async def _ferry(self, parts: Parts, observed: Observed) -> tuple[dict[str, Any], tuple[Violation, ...]]:
+    async def _ferry(self, parts: Parts, observed: Observed) -> tuple[Truth, tuple[Ferried, ...]]:
         self._lines.say(self._introduction())
-        async with self._running(parts), open_client(parts) as client:
-            with anyio.fail_after(HOSTS_S_MAX):
+        async with self._running(parts), user(parts).open() as post:
+            client = Client(post, incarnation=parts.ports.ids.new().hex())
+            with within(HOSTS_S_MAX, "the hosts have not all announced themselves to their cells"):
                 await client.settle_hosts(len(observed.hosts))
-            salt = self._deployment.prefix
-            ferry = Ferry(self._itinerary, client, observed, screen=self._lines, salt=salt)
+            ferry = Ferry(self._itinerary, client, observed, screen=self._lines, salt=self._deployment.prefix)
             ferried = await ferry.run(parts.site.images)
-            truth = await _at_rest(observed, tuple(ferry.witnessed))
-        end = document(truth, ferried, wire=public(self._deployment.wire), store=public(self._deployment.store))
-        return end, violations(truth, is_at_rest=True)
+            gathers = (await self._gather(post),)
+            truth = await _at_rest(partial(collect, observed, witnessed=tuple(ferry.witnessed), gathers=gathers))
+        return truth, ferried
+
+    async def _gather(self, post: Post) -> GatherTruth:
+        """Ask every cell something, for the invariant that judges the answers."""
+        cloud = self._deployment.cloud
+        result = await post.gather(FindRoom(vcpus=0, memory_mb=0, disk_gb=0))
+        return GatherTruth(top=cloud.root, cells=tuple(cell.path for cell in cloud.cells), result=result)
 
     def _introduction(self) -> str:
         cloud, deployment = self._deployment.cloud, self._deployment
         where = f"{len(deployment.tasks())} processes" if self._has_processes else "one process"
         return (
             f"{len(cloud.cells)} cells and {len(cloud.hosts)} hosts come up in {where}: "
-            f"wire {public(deployment.wire)}, store {public(deployment.store)}, files in {deployment.directory}"
+            f"wire {public(deployment.wire)}, store {public(deployment.store)}"
+            + (f", files kept in {deployment.directory}" if self._is_kept else "")
         )
 
     @asynccontextmanager
@@ -169,14 +181,23 @@ class Run:
             tasks.cancel_scope.cancel()
 
 
-async def _at_rest(observed: Observed, witnessed: tuple[Witnessed, ...]) -> Truth:
+async def _at_rest(read: Callable[[], Awaitable[Truth]]) -> Truth:
     """Read the truth when nothing is under way any more, or when that takes too long: then it is to be seen there."""
-    truth = await collect(observed, witnessed=witnessed)
+    truth = await read()
     with anyio.move_on_after(REST_S_MAX):
         while any(memory.waiting for memory in truth.memories):
             await anyio.sleep(POLL_S)
-            truth = await collect(observed, witnessed=witnessed)
+            truth = await read()
     return truth
+
+
+@contextmanager
+def within(limit_s: float, failure: str) -> Iterator[None]:
+    """Give what is done here so much time; raise `TookTooLong` with these words after it."""
+    with anyio.move_on_after(limit_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TookTooLong(f"{failure} within {limit_s:g} s")
 
 
 def public(url: str) -> str:

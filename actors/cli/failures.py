@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from actors.cli.children import ProcessDied, StartTimeout
+from actors.cli.children import ProcessDied
 from actors.cli.ferrying import GuestSilent
 from actors.kernel.supervisor import TooManyRestarts
 from actors.ops.settings import SettingsError
@@ -23,6 +23,10 @@ PORTS: Final = {"amqp": 5672, "amqps": 5671, "postgresql": 5432, "postgres": 543
 
 class Interrupted(Exception):
     """The user, or the system, asked the command to stop."""
+
+
+class TookTooLong(Exception):
+    """Something did not come to its end in time."""
 
 
 class ServiceAway(Exception):
@@ -46,10 +50,10 @@ def failure_of(error: BaseException) -> Failure | None:
         case CellferryError():
             where = f" (in cell {first.remote_cell})" if first.remote_cell else ""
             return Failure(text=f"{first}{where}")
-        case Interrupted() | ServiceAway() | GuestSilent() | ProcessDied() | StartTimeout() | TooManyRestarts():
+        case Interrupted() | TookTooLong() | ServiceAway() | GuestSilent() | ProcessDied() | TooManyRestarts():
             return Failure(text=str(first))
-        case TimeoutError() | OSError():
-            return Failure(text=str(first) or "it took too long")
+        case OSError():
+            return Failure(text=str(first) or type(first).__name__)
         case _:
             return None
 

@@ -45,12 +45,12 @@ def run(*, role: str, cell: str, host: str) -> None:
 cellferry.add_command(demo)
 
 
-def main() -> None:
-    """Run the command line."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: these arguments, or the process's own."""
     for plug_in in entry_points(group=PLUG_INS):
         cellferry.add_command(plug_in.load(), plug_in.name)
     try:
-        cellferry.main(prog_name="cellferry")
+        cellferry.main(arguments, prog_name="cellferry")
     except Exception as error:
         failure = failure_of(error)
         if failure is None:

@@ -30,6 +30,7 @@ ACTOR_COLUMNS: Final = 16
 CELL_COLUMNS: Final = 14
 US_A_MS: Final = 1000.0
 NOTHING: Final = "-"
+WRAPPED: Final = frozenset({"flow", "promise", "task", "from", "to", "flavor", "connected to"})
 RIGHT: Final = frozenset({"vcpus", "memory MB", "disk GB", "before", "after", "boots", "generation", "bytes"})
 
 
@@ -99,6 +100,7 @@ class Tables:
     def show(self) -> None:
         """Write all of them."""
         self._servers()
+        self._flows()
         self._records()
         self._moves()
         self._ownership()
@@ -108,26 +110,29 @@ class Tables:
     def _servers(self) -> None:
         self._table(
             "Servers",
-            ("server", "id", "flow", "home cell", "host", "vm state", "power", "before", "after", "boots"),
+            ("server", "id", "home cell", "host", "vm state", "power", "before", "after", "boots"),
             (
                 (
-                    row["name"], short(row["uuid"]), row["flow"], row["home_cell"], row["host"], row["vm_state"],
+                    row["name"], short(row["uuid"]), row["home_cell"], row["host"], row["vm_state"],
                     row["power_state"], row["counter_before"], row["counter_after"], row["boots"],
                 )
                 for row in self._document["servers"]
             ),
-            caption="before, after: how far the guest had counted on its disk before its move, and at the end",
+            caption="before, after: how far its guest had counted on disk before the move, and now",
         )  # fmt: skip
+
+    def _flows(self) -> None:
+        rows = ((row["name"], row["flow"]) for row in self._document["servers"])
+        self._table("What was done", ("server", "flow"), rows)
 
     def _records(self) -> None:
         self._table(
             "Records: where each server lives in each cell",
-            ("cell", "server", "seen as", "host", "vm state", "task", "power", "flavor", "volumes"),
+            ("cell", "server", "hidden", "host", "vm state", "task", "power", "flavor"),
             (
                 (
-                    cell["cell"], row["name"], "hidden copy" if row["is_hidden"] else "the server", row["host"],
+                    cell["cell"], row["name"], "yes" if row["is_hidden"] else "no", row["host"],
                     row["vm_state"], row["task_state"], power_name(row["power_state"]), row["flavor"]["name"],
-                    ", ".join(each["volume"] for each in cell["block_devices"] if each["server"] == row["uuid"]),
                 )
                 for cell in self._document["cells"]
                 for row in cell["servers"]
@@ -202,10 +207,24 @@ class Tables:
             "Invariants",
             ("holds", "invariant", "promise"),
             (
-                (Text("yes", style="green") if held else Text("NO", style="bold red"), name, INVARIANTS[name].text)
+                (self._held(name, held=held), name, INVARIANTS[name].text)
                 for name, held in self._document["invariants"].items()
             ),
         )
+
+    def _print(self, table: Table) -> None:
+        if self._console.is_terminal:
+            self._console.print(table)
+            return
+        with self._console.capture() as captured:
+            self._console.print(table)
+        for line in captured.get().splitlines():
+            self._console.print(line.rstrip())
+
+    def _held(self, name: str, *, held: bool) -> Text:
+        if name in self._document["not_judged"]:
+            return Text("not judged", style="dim")
+        return Text("yes", style="green") if held else Text("NO", style="bold red")
 
     def _name(self, server: str) -> str:
         return str(self._names.get(server, short(server)))
@@ -214,17 +233,19 @@ class Tables:
         self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = ""
     ) -> None:
         is_terminal = self._console.is_terminal
-        table = Table(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=is_terminal, show_edge=False)
+        table = Table(
+            box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, collapse_padding=True, show_edge=False
+        )
         for column in columns:
-            # Words wrap where a terminal is narrow; ids and numbers never do.
+            # Words and addresses wrap where a terminal is narrow; ids and numbers never do.
             table.add_column(
-                column, justify="right" if column in RIGHT else "left", no_wrap=column not in {"flow", "promise"}
+                column, justify="right" if column in RIGHT else "left", no_wrap=column not in WRAPPED, overflow="fold"
             )
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else Text(_plain(cell)) for cell in row))
         self._console.print()
         self._console.print(Text(title, style="bold cyan"))
-        self._console.print(table)
+        self._print(table)
         if caption:
             self._console.print(Text(caption, style="dim"))
 
@@ -242,9 +263,12 @@ def show_verdict(console: Console, document: dict[str, Any], violations: Iterabl
     """Write what does not hold, then one line that says how it went."""
     for violation in violations:
         console.print(Text(f"{violation.invariant}: {violation.subject} {violation.text}", style="red"))
-    held = list(document["invariants"].values())
-    what = f"{sum(held)} of {len(held)} invariants hold; {len(document['servers'])} servers ferried in {took_s:.1f} s"
-    console.print()
-    console.print(
-        Text(f"{'OK' if document['ok'] else 'BROKEN'}: {what}.", style="bold green" if document["ok"] else "bold red")
+    judged = [held for name, held in document["invariants"].items() if name not in document["not_judged"]]
+    what = (
+        f"{sum(judged)} of {len(judged)} invariants hold; {len(document['servers'])} servers ferried in {took_s:.1f} s"
     )
+    if document["not_judged"]:
+        what += f" (not judged, for nothing was recorded: {', '.join(document['not_judged'])})"
+    style = "bold green" if document["ok"] else "bold red"
+    console.print()
+    console.print(Text(f"{'OK' if document['ok'] else 'BROKEN'}: {what}.", style=style))

@@ -63,7 +63,14 @@ def document(truth: Truth, ferried: tuple[Ferried, ...], *, wire: str, store: st
         "allocations": _allocations(truth, order),
         "images": order.sorted(truth.all(Image), by=lambda row: (order.place(row.server), row.name)),
         "invariants": held,
+        "not_judged": _not_judged(truth),
     }
+
+
+def _not_judged(truth: Truth) -> list[str]:
+    """Name the invariants that hold only because nothing of what they judge was recorded."""
+    evidence = {"one_answer": truth.calls, "gather_exact": truth.gathers}
+    return [name for name, recorded in evidence.items() if not recorded]
 
 
 def _server(truth: Truth, server: Ferried) -> Plain:

@@ -117,5 +117,5 @@ def progress(journal: Journal, *, seen: int, parked: str | None) -> say.Progress
         news=tuple(news),
         parked=parked,
         ending=ending_of(journal),
-        is_closed=journal.entries[-1].kind is Kind.CLOSED,
+        is_closed=journal.entries[-1].kind is Kind.RELEASED,
     )

@@ -10,7 +10,7 @@ import anyio
 
 from actors.kernel.handlers import Ensuring, Handler, Transactional
 from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
-from actors.kernel.ports import Accepted, Command, Connection, Fresh, Known, Queue
+from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Queue
 from protocol.bodies import decode_body, encode_body
 from protocol.codec import decode, decode_frame
 from protocol.effects.registry import Moment
@@ -144,9 +144,11 @@ class Actor:
 
     async def _close(self, envelope: Targeted) -> Reply:
         request = decode_body(envelope.body, Close)
-        await self.store.transact(
-            self.inbox.close, server=request.server, epoch=envelope.epoch, lowest_open=request.lowest_open
-        )
+        closing = Closing(
+            conversation=request.conversation, server=request.server, epoch=envelope.epoch,
+            lowest_open=request.lowest_open,
+        )  # fmt: skip
+        await self.store.transact(self.inbox.close, closing)
         return encode_body(Done()), False
 
     async def _transact(self, handler: Transactional, request: Any, command: Command | None) -> Reply:

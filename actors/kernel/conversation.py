@@ -13,8 +13,8 @@ from protocol.bodies import decode_body, encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, report
 from protocol.journal import Ending, Entry, Journal, Kind
-from protocol.requests import Close, Form
-from protocol.saga import CloseAll, Finish, Over, Plan, Send, next_command
+from protocol.requests import Close, Form, Request
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, receivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ class Conversations:
         while (watched := self._running.get(conversation)) is not None and len(watched.journal.entries) <= seen:
             await watched.changed.wait()
         journal, waits_for = await self.read(conversation)
-        if len(journal.entries) <= seen and journal.entries[-1].kind is not Kind.CLOSED:
+        if len(journal.entries) <= seen and journal.entries[-1].kind is not Kind.RELEASED:
             # Nobody carries it out here: whoever asks must not ask again at once.
             await anyio.sleep(IDLE_S)
         return journal, waits_for
@@ -107,8 +107,9 @@ class Conversations:
     async def _run(self, journal: Journal) -> None:
         conversation = journal.conversation
         try:
-            epoch = await self._store.transact(self._journals.epoch, conversation)
+            epoch = await self.epoch_of(journal)
             await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
+            await self._sweep()
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
         except Exception as error:  # noqa: BLE001  our mistake in one conversation must not end the others
@@ -117,6 +118,28 @@ class Conversations:
         finally:
             watched = self._running.pop(conversation)
             watched.changed.set()
+
+    async def _sweep(self) -> None:
+        """Have the receivers of closed conversations forget them, once no older one is open any more.
+
+        A conversation that closes while an older one is open leaves its keys behind: they may only go when nothing
+        that is still under way could be mistaken for newer.  What is away now is swept with the next.
+        """
+        lowest_open = await self._store.transact(self._journals.lowest_open, but="")
+        for journal in await self._store.transact(self._journals.unswept, lowest_open):
+            request = Close(server=journal.server, conversation=journal.conversation, lowest_open=lowest_open)
+            try:
+                for receiver in receivers(self._plan_of(journal.goal), journal):
+                    # Epoch 0 fences nobody: the server may be another conversation's by now.
+                    await self.tell(receiver, request, Stamp(server=journal.server))
+            except CellferryError as error:
+                self._post.events.emit("sweep_waits", conversation=journal.conversation, error=str(error))
+                continue
+            await self.mark_swept(journal)
+
+    async def mark_swept(self, journal: Journal) -> None:
+        """Write that no receiver remembers a conversation any more."""
+        await self._store.transact(self._journals.swept, journal.conversation)
 
     async def append(self, journal: Journal, entry: Entry) -> Journal:
         """Make an entry durable, and tell whoever watches."""
@@ -136,6 +159,10 @@ class Conversations:
         watched.changed.set()
         watched.changed = anyio.Event()
 
+    async def epoch_of(self, journal: Journal) -> int:
+        """Give the epoch that a conversation is at, whoever has it."""
+        return await self._store.transact(self._journals.epoch, journal.conversation)
+
     async def close_epoch(self, journal: Journal) -> tuple[int, int]:
         """Take the epoch under which a conversation closes, and the lowest one that stays open."""
         conversation = journal.conversation
@@ -149,8 +176,8 @@ class Conversations:
             return await self._post.gather(send.request, budget_s=GATHER_BUDGET_S)
         return await self._post.call(to, send.request, stamp=stamp, budget_s=CALL_BUDGET_S)
 
-    async def tell(self, to: Address, request: Close, stamp: Stamp) -> None:
-        """Send a close once."""
+    async def tell(self, to: Address, request: Request[Any], stamp: Stamp) -> None:
+        """Send once what is not a step."""
         await self._post.call(to, request, stamp=stamp, budget_s=CALL_BUDGET_S)
 
     def report(self, error: CellferryError) -> ErrorReport:
@@ -177,6 +204,7 @@ class _Run:
         self._journal = journal
         self._plan = plan
         self._epoch = epoch
+        self._is_swept = False  # Whether its own closing made every receiver forget it.
 
     async def to_its_end(self) -> None:
         while True:
@@ -188,6 +216,11 @@ class _Run:
                     await self._write(Kind.END, payload=encode_body(ending))
                 case CloseAll(receivers=receivers):
                     await self._close(receivers)
+                case Release(address=address, request=request):
+                    await self._insist("release", address, request, Stamp(server=self._journal.server))
+                    await self._write(Kind.RELEASED)
+                    if self._is_swept:
+                        await self._all.mark_swept(self._journal)
                 case Over():
                     return
                 case _:
@@ -225,9 +258,9 @@ class _Run:
         while True:
             try:
                 reply = await self._all.ask(send.address, send, stamp)
-            except StaleEpoch:
-                raise
             except CellferryError as error:
+                if isinstance(error, StaleEpoch):
+                    await self._check_ownership(error)
                 # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
                 is_patient = error.is_retryable and anyio.current_time() - since_s < PATIENCE_S
                 if not send.must_succeed and not is_patient:
@@ -240,21 +273,32 @@ class _Run:
             await anyio.sleep(self._all.pause_s(tries))
             tries += 1
 
+    async def _check_ownership(self, error: StaleEpoch) -> None:
+        """Give a conversation up that another conductor has taken over; else a newer one had the server meanwhile."""
+        if await self._all.epoch_of(self._journal) != self._epoch:
+            raise error
+
     async def _close(self, receivers: tuple[Address, ...]) -> None:
         self._epoch, lowest_open = await self._all.close_epoch(self._journal)
+        self._is_swept = lowest_open > self._epoch
         request = Close(server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open)
         stamp = Stamp(server=self._journal.server, epoch=self._epoch)
         for receiver in receivers:
-            tries = 0
-            while True:
-                try:
-                    await self._all.tell(receiver, request, stamp)
-                    break
-                except CellferryError as error:
-                    await self._all.park(self._journal, f"close at {receiver}: {error}")
-                await anyio.sleep(self._all.pause_s(tries))
-                tries += 1
+            await self._insist("close", receiver, request, stamp)
         await self._write(Kind.CLOSED)
+
+    async def _insist(self, what: str, to: Address, request: Request[Any], stamp: Stamp) -> None:
+        """Send what is not a step until it is done; sending it again is harmless."""
+        tries = 0
+        while True:
+            try:
+                await self._all.tell(to, request, stamp)
+            except CellferryError as error:
+                await self._all.park(self._journal, f"{what} at {to}: {error}")
+            else:
+                return
+            await anyio.sleep(self._all.pause_s(tries))
+            tries += 1
 
     def _entry(self, kind: Kind, send: Send | None, payload: bytes) -> Entry:
         return Entry(

@@ -175,6 +175,16 @@ class Outgoing:
     body: bytes
 
 
+@attrs.frozen(kw_only=True)
+class Closing:
+    """The end of a conversation, as its receivers hear of it."""
+
+    conversation: str
+    server: str
+    epoch: int
+    lowest_open: int
+
+
 class Inbox(Protocol):
     """What an actor remembers of commands.  Each method runs inside the transaction of the effect that it guards."""
 
@@ -194,7 +204,7 @@ class Inbox(Protocol):
         """List the commands that were accepted and never answered."""
         ...
 
-    def close(self, connection: Connection, *, server: str, epoch: int, lowest_open: int) -> None:
+    def close(self, connection: Connection, closing: Closing) -> None:
         """Refuse what is older for the server, forget what is behind the lowest open epoch."""
         ...
 
@@ -246,4 +256,12 @@ class Journals(Protocol):
 
     def lowest_open(self, connection: Connection, *, but: str) -> int:
         """Give the lowest epoch of the conversations that are not closed."""
+        ...
+
+    def unswept(self, connection: Connection, lowest_open: int) -> tuple[Journal, ...]:
+        """Give the closed conversations that receivers may still remember, though they need not."""
+        ...
+
+    def swept(self, connection: Connection, conversation: str) -> None:
+        """Write that every receiver has forgotten a conversation."""
         ...

@@ -9,7 +9,7 @@ import attrs
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.kernel.ports import Accepted, Command, Connection, Fresh, Known, Verdict
+from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Verdict
 from actors.store.tables import EPOCHS, FLOORS, INBOX
 from protocol.envelope import Key
 from protocol.errors import Stale, StaleEpoch, Superseded
@@ -46,10 +46,13 @@ class SqlInbox:
 
     def accept(self, connection: Connection, command: Command) -> None:
         """Write that the command is being worked on, with all that is needed to go on after a restart."""
+        self._raise_epoch(connection, command)
         self._write(connection, command, state=ACCEPTED, reply=None, is_error=False)
 
     def settle(self, connection: Connection, command: Command, *, reply: bytes, is_error: bool) -> None:
         """Write the reply with which the command is answered from now on, unless it was poisoned meanwhile."""
+        if not is_error and self._has_effect(connection, command):
+            self._raise_epoch(connection, command)
         self._write(connection, command, state=REPLIED, reply=reply, is_error=is_error)
         if command.key.is_plain:
             old = INBOX.c.number <= command.key.attempt - WINDOW
@@ -63,9 +66,15 @@ class SqlInbox:
             for row in rows
         )
 
-    def close(self, connection: Connection, *, server: str, epoch: int, lowest_open: int) -> None:
-        """Refuse older commands for the server from now on; forget everything behind the lowest open epoch."""
-        self._raise_epoch(connection, server, epoch)
+    def close(self, connection: Connection, closing: Closing) -> None:
+        """Refuse older commands for the server from now on; forget everything behind the lowest open epoch.
+
+        A conversation that had no effect here never had the server: it fences nobody.
+        """
+        lowest_open = closing.lowest_open
+        had_effect = select(INBOX.c.key).where(INBOX.c.scope == closing.conversation, INBOX.c.had_effect).limit(1)
+        if connection.execute(had_effect).first() is not None:
+            self._set_epoch(connection, closing.server, closing.epoch)
         floor = connection.execute(_FLOOR).scalar() or 0
         if lowest_open > floor:
             statement = _insert(connection, "floor").values(id=0, epoch=lowest_open)
@@ -80,10 +89,19 @@ class SqlInbox:
         floor = connection.execute(_FLOOR).scalar() or 0
         if command.epoch < max(highest, floor):
             raise StaleEpoch(server=command.server, epoch=command.epoch, highest=max(highest, floor))
-        if command.epoch > highest:
-            self._raise_epoch(connection, command.server, command.epoch)
 
-    def _raise_epoch(self, connection: Connection, server: str, epoch: int) -> None:
+    def _raise_epoch(self, connection: Connection, command: Command) -> None:
+        # Only what has an effect: a refused command of another conversation must not fence the one that has the server.
+        if not command.key.is_plain:
+            self._set_epoch(connection, command.server, command.epoch)
+
+    def _has_effect(self, connection: Connection, command: Command) -> bool:
+        if not command.key.is_undo:
+            return True
+        execute = connection.execute(_BY_KEY, {"key": str(attrs.evolve(command.key, is_undo=False))}).one_or_none()
+        return bool(execute is not None and execute.had_effect)
+
+    def _set_epoch(self, connection: Connection, server: str, epoch: int) -> None:
         statement = _insert(connection, "epoch").values(server=server, epoch=epoch)
         connection.execute(
             statement.on_conflict_do_update(

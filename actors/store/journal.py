@@ -25,7 +25,7 @@ class SqlJournals:
         connection.execute(
             insert(CONVERSATIONS).values(
                 conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
-                first_epoch=epoch, epoch=epoch, until_us=lease.until_us, is_closed=False,
+                first_epoch=epoch, epoch=epoch, until_us=lease.until_us, is_closed=False, is_swept=False,
             )
         )  # fmt: skip
         entry = Entry(seq=0, epoch=epoch, kind=Kind.BEGIN, at_us=at_us, payload=payload)
@@ -40,7 +40,7 @@ class SqlJournals:
         if row.epoch != entry.epoch:
             raise StaleEpoch(server=row.server, epoch=entry.epoch, highest=row.epoch)
         self._write(connection, conversation, entry)
-        if entry.kind is Kind.CLOSED:
+        if entry.kind is Kind.RELEASED:
             connection.execute(
                 update(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).values(is_closed=True)
             )
@@ -104,6 +104,19 @@ class SqlJournals:
         if lowest is not None:
             return int(lowest)
         return int(connection.execute(select(COUNTERS.c.value)).scalar_one()) + 1
+
+    def unswept(self, connection: Connection, lowest_open: int) -> tuple[Journal, ...]:
+        """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""
+        statement = select(CONVERSATIONS.c.conversation).where(
+            CONVERSATIONS.c.is_closed, CONVERSATIONS.c.is_swept.is_(False), CONVERSATIONS.c.epoch < lowest_open
+        )
+        return tuple(self.read(connection, name) for name in connection.execute(statement).scalars())
+
+    def swept(self, connection: Connection, conversation: str) -> None:
+        """Write that every receiver has forgotten a conversation."""
+        connection.execute(
+            update(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).values(is_swept=True)
+        )
 
     def _write(self, connection: Connection, conversation: str, entry: Entry) -> None:
         connection.execute(

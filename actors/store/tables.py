@@ -100,6 +100,7 @@ CONVERSATIONS: Final = Table(
     Column("until_us", BigInteger, nullable=False),
     Column("waits_for", Text),
     Column("is_closed", Boolean, nullable=False, index=True),
+    Column("is_swept", Boolean, nullable=False, index=True),
 )  # fmt: skip
 
 ENTRIES: Final = Table(

@@ -53,14 +53,12 @@ def _record(standing: Standing) -> Iterator[str]:
         yield f"its task is {record.task_state}"
     if record.is_sealed:
         yield "its home's record is sealed"
-    if record.host is None:
-        yield "it is on no host"
     if record.vm_state is not VmState.RESIZED:
         for name in OF_A_MOVE:
             if getattr(record, name) is not None:
                 yield f"it is {record.vm_state}, and its {name} is {getattr(record, name)}"
-    elif record.flavor != record.new_flavor or record.old_flavor is None:
-        yield f"it is resized from {record.old_flavor} to {record.new_flavor}, and has {record.flavor}"
+    elif record.flavor != record.new_flavor:
+        yield f"it is resized to {record.new_flavor}, and has {record.flavor}"
 
 
 def _guest(standing: Standing, guest: GuestTruth | None) -> Iterator[str]:

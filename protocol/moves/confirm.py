@@ -8,9 +8,10 @@ from protocol.ids import derived_id
 from protocol.messages import hosts, moves, partners, root
 from protocol.messages.orders import SettleMove
 from protocol.messages.servers import ReadServer, ServerBundle
+from protocol.moves import parties
 from protocol.moves.parties import at_home, at_root, brief
 from protocol.records import Migration
-from protocol.saga import Plan, Step, Story
+from protocol.saga import Step, Story
 from protocol.states import Goal
 
 
@@ -57,7 +58,6 @@ STEPS = (
     Step(
         name="take", row="C0", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=Goal.CONFIRM),
-        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
     ),
     Step(
         name="begin_confirm", row="C0, C1", at=at_home, settles=True,
@@ -95,10 +95,6 @@ STEPS = (
             server=story.server, migration=migration(story).uuid, action=action(story)
         ),
     ),
-    Step(
-        name="release", row="C6", at=at_root(),
-        run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
-    ),
 )  # fmt: skip
 
-CONFIRM = Plan(name="confirm", version=1, steps=STEPS)
+CONFIRM = parties.plan("confirm", STEPS)

@@ -25,14 +25,7 @@ def _take(goal: Goal) -> Step:
         run=lambda story: root.TakeServer(
             server=story.server, conversation=story.conversation, goal=goal, is_new=goal is Goal.CREATE
         ),
-        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
     )  # fmt: skip
-
-
-RELEASE = Step(
-    name="release", row="-", at=at_root(),
-    run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
-)  # fmt: skip
 
 
 # --- create ------------------------------------------------------------------------------------------------
@@ -156,10 +149,9 @@ SETTLE = (
             ),
         ),
     ),
-    RELEASE,
 )  # fmt: skip
 
-CREATE = Plan(name="create", version=1, steps=(*PLACE, *BUILD, *SETTLE))
+CREATE = parties.plan("create", (*PLACE, *BUILD, *SETTLE))
 
 
 # --- start and stop ----------------------------------------------------------------------------------------
@@ -209,14 +201,13 @@ def _undo_power(story: Story) -> hosts.PowerGuest:
 
 
 def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
-    return Plan(
-        name=goal.value, version=1,
-        steps=(
+    return parties.plan(
+        goal.value,
+        (
             _take(goal),
             _begin(goal, f"compute_{goal}_instance", (state,), task),
             Step(name="power", row="-", at=at_host, run=_power, undo=_undo_power, settles=True),
             Step(name="finish", row="-", at=at_home, run=_finish_power),
-            RELEASE,
         ),
     )  # fmt: skip
 
@@ -245,9 +236,9 @@ def _attached(story: Story) -> BlockDevice:
     )  # fmt: skip
 
 
-ATTACH = Plan(
-    name="attach", version=1,
-    steps=(
+ATTACH = parties.plan(
+    "attach",
+    (
         _take(Goal.ATTACH),
         _begin(Goal.ATTACH, "compute_attach_volume", CHANGEABLE, None),
         Step(
@@ -292,7 +283,6 @@ ATTACH = Plan(
                 server=story.server, action=action(story), vm_state=None, power_state=None
             ),
         ),
-        RELEASE,
     ),
 )  # fmt: skip
 
@@ -301,9 +291,9 @@ def _detached(story: Story) -> BlockDevice:
     return story.reply("find_block_device", BlockDevice)
 
 
-DETACH = Plan(
-    name="detach", version=1,
-    steps=(
+DETACH = parties.plan(
+    "detach",
+    (
         _take(Goal.DETACH),
         _begin(Goal.DETACH, "compute_detach_volume", CHANGEABLE, None),
         Step(
@@ -334,6 +324,5 @@ DETACH = Plan(
                 server=story.server, action=action(story), vm_state=None, power_state=None
             ),
         ),
-        RELEASE,
     ),
 )  # fmt: skip

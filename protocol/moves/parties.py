@@ -11,11 +11,11 @@ from protocol.errors import CellferryError, NoValidHost
 from protocol.messages.capacity import FindRoom, HostRoom, Room
 from protocol.messages.hosts import VolumePlace
 from protocol.messages.orders import Order
-from protocol.messages.root import Taken
+from protocol.messages.root import ReleaseServer, Taken
 from protocol.messages.servers import ServerBundle
 from protocol.records import BlockDevice, Flavor
 from protocol.requests import Gathered
-from protocol.saga import Story
+from protocol.saga import Plan, Step, Story
 
 At = Callable[[Story], Address]
 
@@ -36,6 +36,17 @@ def brief(story: Story) -> Brief:
 def at_root(mailbox: str = "cell") -> At:
     """Address an actor of the root."""
     return lambda story: Address(brief(story).root, mailbox)
+
+
+def plan(name: str, steps: tuple[Step, ...]) -> Plan:
+    """Make a plan whose arbiter is the root's mapping: its first step takes the server, its release gives it back."""
+    return Plan(
+        name=name,
+        version=1,
+        steps=steps,
+        arbiter=at_root(),
+        release=lambda story: ReleaseServer(server=story.server, conversation=story.conversation),
+    )
 
 
 def taken(story: Story) -> Taken:

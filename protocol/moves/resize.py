@@ -10,14 +10,13 @@ from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
 from protocol.moves import resize_story as told
 from protocol.moves.parties import at_chosen_cell, at_chosen_host, at_home, at_root, chosen
-from protocol.saga import Plan, Step
+from protocol.saga import Step
 from protocol.states import TaskState
 
 ACQUIRE = (
     Step(
         name="take", row="A0", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=told.goal(story)),
-        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
     ),
     Step(
         name="begin_move", row="A0", at=at_home,
@@ -247,10 +246,6 @@ TIDY = (
         name="save_spec", row="A15", at=at_root(),
         run=lambda story: root.SaveSpec(server=story.server, spec=told.new_spec(story)),
     ),
-    Step(
-        name="release", row="A15", at=at_root(),
-        run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
-    ),
 )  # fmt: skip
 
-RESIZE = Plan(name="resize", version=1, steps=(*ACQUIRE, *ATTEMPT, *LEAVE, *ARRIVE, *COMMIT, *TIDY))
+RESIZE = parties.plan("resize", (*ACQUIRE, *ATTEMPT, *LEAVE, *ARRIVE, *COMMIT, *TIDY))

@@ -17,7 +17,7 @@ from protocol.moves import parties
 from protocol.moves.parties import at_home, at_root, brief
 from protocol.records import Flavor, Migration, Permit, RequestSpec
 from protocol.requests import Request
-from protocol.saga import Plan, Step, Story
+from protocol.saga import Step, Story
 from protocol.states import Goal, PowerState, VmState
 
 
@@ -157,7 +157,6 @@ PROVE = (
     Step(
         name="take", row="V0", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=Goal.REVERT),
-        undo=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
     ),
     Step(
         name="begin_revert", row="V0, V1", at=at_home,
@@ -291,10 +290,6 @@ VACATE = (
         name="destroy_target", row="V7", at=at_home,
         run=lambda story: moves.DestroyServer(server=story.server, migration=migration(story).uuid),
     ),
-    Step(
-        name="release", row="V9", at=at_root(),
-        run=lambda story: root.ReleaseServer(server=story.server, conversation=story.conversation),
-    ),
 )  # fmt: skip
 
-REVERT = Plan(name="revert", version=1, steps=(*PROVE, *RETURN, *VACATE))
+REVERT = parties.plan("revert", (*PROVE, *RETURN, *VACATE))

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from protocol.invariants import violations
 from protocol.records import Permit
 from protocol.truth import BootTruth
 from tests.protocol.invariants.killers import (
@@ -55,3 +56,9 @@ def test_permits_may_skip_numbers_and_start_a_guest_often() -> None:
     boots = tuple(BootTruth(host="h1", permit=permit, number=n) for n, permit in enumerate((1, 1, 4, 4), start=1))
     truth = guest("h1", boots=boots, permit=4)(change(Permit, number=4)(settled()))
     assert broken(truth, is_at_rest=True) == set()
+
+
+def test_a_guest_that_runs_twice_is_called_so() -> None:
+    """One of the two never has the permit; that there are two must be said all the same."""
+    texts = [violation.text for violation in violations(more_guests(SECOND)(active()), is_at_rest=False)]
+    assert "runs on h1 and h3 at once" in texts

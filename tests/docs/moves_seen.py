@@ -1,0 +1,163 @@
+"""Runs real moves in a simulated world, and keeps their journals and the truth after each of their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import attrs
+
+from actors.store.journal import SqlJournals
+from actors.store.sqlite import InlineStore
+from actors.store.tables import CONDUCTOR_TABLES
+from protocol.journal import Entry, Journal
+from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, Order, PowerServer, SettleMove
+from protocol.messages.servers import Origin
+from protocol.records import Flavor
+from protocol.states import Goal
+from protocol.truth import Truth
+from sim.clock import run
+from sim.world import World
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TINY: Final = Flavor(name="tiny", vcpus=1, memory_mb=512, disk_gb=1)
+SMALL: Final = Flavor(name="small", vcpus=1, memory_mb=2048, disk_gb=20)
+SOURCE: Final = "h1"
+TARGET: Final = "h4"
+SOURCE_CELL: Final = "api!eu!eu-1"
+TARGET_CELL: Final = "api!us"
+ORIGIN: Final = Origin(request_id="req-docs", user="reader", project="docs")
+IMAGE: Final = "cirros"
+#: What a journal notes once a step is over, and once the server is let go.
+OUTCOMES: Final = frozenset({"done", "released"})
+
+#: The servers whose moves are shown, each with what it is.
+KINDS: Final = {
+    "image": "image-backed, active, with one data volume",
+    "volume": "volume-backed, active",
+    "stopped": "image-backed, stopped",
+}
+
+
+@attrs.frozen
+class After:
+    """A step that is over, and how the world is then."""
+
+    step: str
+    truth: Truth
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """One conversation that went well: its journal, and the truth before its first step and after each."""
+
+    journal: Journal
+    before: Truth
+    steps: tuple[After, ...]
+
+
+class _WatchedStore(InlineStore):
+    """The conductor's store; `watch` is awaited after each outcome is written, before the next command leaves."""
+
+    def __init__(self, watch: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__()
+        self._watch = watch
+
+    async def transact(self, work: Callable[Concatenate[Any, P], T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        value = await super().transact(work, *arguments, **named)
+        for entry in arguments:
+            if isinstance(entry, Entry) and entry.kind.value in OUTCOMES:
+                await self._watch(entry.step or "(release)")
+        return value
+
+
+class _Watch:
+    """A world whose truth is taken after each step."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.world.conductor.close()
+        self.world.conductor = _WatchedStore(self._take)
+        self._seen: list[After] = []
+
+    async def _take(self, step: str) -> None:
+        self._seen.append(After(step, await self.world.truth()))
+
+    async def carry_out(self, order: Order) -> Seen:
+        before = await self.world.truth()
+        self._seen.clear()
+        # Raises the cause, should it fail: the pages show moves that went well.
+        await self.world.client.finish(order)
+        truth = await self.world.truth()
+        conversation = next(each for each in reversed(truth.conversations) if each.server == order.server)
+        journal = await self.world.conductor.transact(SqlJournals().read, conversation.conversation)
+        return Seen(journal=journal, before=before, steps=tuple(self._seen))
+
+    async def create(self, server: str, *, image: str, volumes: tuple[NewVolume, ...] = ()) -> Seen:
+        for volume in volumes:
+            await self.world.add_volume(volume.volume)
+        return await self.carry_out(
+            CreateServer(
+                server=server, name=server, flavor=TINY, image=image, volumes=volumes, host=SOURCE, origin=ORIGIN
+            )
+        )
+
+    async def create_of(self, kind: str, server: str) -> Seen:
+        """Make a server of one of the `KINDS`."""
+        if kind == "volume":
+            root = NewVolume(volume=f"{server}-root", device="/dev/vda", boot_index=0)
+            return await self.create(server, image="", volumes=(root,))
+        data = (NewVolume(volume=f"{server}-data", device="/dev/vdb"),) if kind == "image" else ()
+        return await self.create(server, image=IMAGE, volumes=data)
+
+    async def power(self, server: str, goal: Goal) -> Seen:
+        return await self.carry_out(PowerServer(server=server, goal=goal, origin=ORIGIN))
+
+    async def change(self, server: str, goal: Goal, volume: str) -> Seen:
+        return await self.carry_out(
+            ChangeVolume(server=server, goal=goal, volume=volume, device="/dev/vdc", origin=ORIGIN)
+        )
+
+    async def resize(self, server: str) -> Seen:
+        return await self.carry_out(MoveServer(server=server, flavor=SMALL, host=TARGET, origin=ORIGIN))
+
+    async def settle(self, server: str, goal: Goal) -> Seen:
+        return await self.carry_out(SettleMove(server=server, goal=goal, origin=ORIGIN))
+
+
+async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
+    """Move two servers of a kind; confirm one, revert the other."""
+    for goal in (Goal.CONFIRM, Goal.REVERT):
+        server = f"{kind}-{goal}"
+        found["create"] = await watch.create_of(kind, server)
+        if kind == "stopped":
+            found["stop"] = await watch.power(server, Goal.STOP)
+        found[f"{kind} resize"] = await watch.resize(server)
+        if (kind, goal) == ("image", Goal.REVERT):
+            # So that the revert has volumes to carry back, and to leave behind.
+            await watch.world.add_volume("extra")
+            found["attach"] = await watch.change(server, Goal.ATTACH, "extra")
+            found["detach"] = await watch.change(server, Goal.DETACH, f"{server}-data")
+        found[f"{kind} {goal}"] = await watch.settle(server, goal)
+    if kind == "stopped":
+        found["start"] = await watch.power(f"{kind}-revert", Goal.START)
+
+
+async def _watch_all() -> dict[str, Seen]:
+    watch, found = _Watch(), dict[str, Seen]()
+    await watch.world.conductor.transact(CONDUCTOR_TABLES.create_all)
+    async with watch.world.running():
+        await watch.world.add_image(IMAGE)
+        for kind in reversed(KINDS):
+            await _move(watch, kind, found)
+    watch.world.close()
+    return found
+
+
+@cache
+def moves_seen() -> dict[str, Seen]:
+    """Give every conversation that the pages show: `create`, `attach` and the like, and `image resize` and the like."""
+    return run(_watch_all)
