@@ -1,0 +1,58 @@
+"""What is kept: one frozen class for each table, by who owns it."""
+
+from protocol.records.base import Flavor, MigrationContext, Record
+from protocol.records.cell import (
+    ActionEvent,
+    Allocation,
+    BlockDevice,
+    Claim,
+    Fault,
+    Host,
+    Migration,
+    Notification,
+    Server,
+    ServerAction,
+)
+from protocol.records.hosts import HeldPermit
+from protocol.records.partners import Attachment, Image, Port, PortBinding, Volume
+from protocol.records.root import HostMapping, Mapping, Mirror, Permit, RequestSpec
+
+__all__ = [
+    "CELL_RECORDS",
+    "HOST_RECORDS",
+    "PARTNER_RECORDS",
+    "RECORDS",
+    "ROOT_RECORDS",
+    "ActionEvent",
+    "Allocation",
+    "Attachment",
+    "BlockDevice",
+    "Claim",
+    "Fault",
+    "Flavor",
+    "HeldPermit",
+    "Host",
+    "HostMapping",
+    "Image",
+    "Mapping",
+    "Migration",
+    "MigrationContext",
+    "Mirror",
+    "Notification",
+    "Permit",
+    "Port",
+    "PortBinding",
+    "Record",
+    "RequestSpec",
+    "Server",
+    "ServerAction",
+    "Volume",
+]
+
+CELL_RECORDS: tuple[type[Record], ...] = (
+    Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault, Notification, Host, Allocation, Claim,
+)  # fmt: skip
+ROOT_RECORDS: tuple[type[Record], ...] = (Mapping, Permit, RequestSpec, HostMapping, Mirror)
+PARTNER_RECORDS: tuple[type[Record], ...] = (Image, Volume, Attachment, Port, PortBinding)
+HOST_RECORDS: tuple[type[Record], ...] = (HeldPermit,)
+RECORDS: tuple[type[Record], ...] = (*CELL_RECORDS, *ROOT_RECORDS, *PARTNER_RECORDS, *HOST_RECORDS)

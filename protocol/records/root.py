@@ -1,0 +1,78 @@
+"""The rows that only the root has."""
+
+from typing import ClassVar
+
+import attrs
+
+from protocol.records.base import Flavor, Record
+from protocol.states import Goal, PowerState, TaskState, VmState
+
+
+@attrs.frozen(kw_only=True)
+class Mapping(Record):
+    """Which cell is a server's home, and which conversation, if any, has taken the server: the one arbiter."""
+
+    TABLE = "mappings"
+    KEY: ClassVar[tuple[str, ...]] = ("server",)
+
+    server: str
+    cell: str | None
+    generation: int
+    conversation: str | None = None
+    goal: Goal | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Permit(Record):
+    """The newest numbered right to run a server's guest, and who holds it; no holder: it was returned or withdrawn."""
+
+    TABLE = "permits"
+    KEY: ClassVar[tuple[str, ...]] = ("server",)
+
+    server: str
+    number: int
+    holder: str | None
+
+
+@attrs.frozen(kw_only=True)
+class RequestSpec(Record):
+    """What was asked for when the server was last placed."""
+
+    TABLE = "request_specs"
+    KEY: ClassVar[tuple[str, ...]] = ("server",)
+
+    server: str
+    flavor: Flavor
+    availability_zone: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class HostMapping(Record):
+    """Which cell a compute host is in."""
+
+    TABLE = "host_mappings"
+    KEY: ClassVar[tuple[str, ...]] = ("host",)
+
+    host: str
+    cell: str
+
+
+@attrs.frozen(kw_only=True)
+class Mirror(Record):
+    """What the root has been told of a server by one of the cells that have a record of it."""
+
+    TABLE = "mirrors"
+    KEY: ClassVar[tuple[str, ...]] = ("server", "cell")
+    INDEX: ClassVar[tuple[str, ...]] = ("server",)
+
+    server: str
+    cell: str
+    generation: int
+    version: int
+    name: str
+    vm_state: VmState
+    task_state: TaskState | None
+    power_state: PowerState
+    host: str | None
+    flavor: str
+    is_gone: bool = False
