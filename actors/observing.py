@@ -12,6 +12,7 @@ from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.records import CELL_RECORDS, ROOT_RECORDS, Attachment, Image, Port, PortBinding, Record, Volume
 from protocol.truth import (
     BootTruth,
+    CallTruth,
     CellTruth,
     ConversationTruth,
     GatherTruth,
@@ -59,7 +60,11 @@ class Observed:
 
 
 async def collect(
-    observed: Observed, *, witnessed: tuple[Witnessed, ...] = (), gathers: tuple[GatherTruth, ...] = ()
+    observed: Observed,
+    *,
+    witnessed: tuple[Witnessed, ...] = (),
+    gathers: tuple[GatherTruth, ...] = (),
+    calls: tuple[CallTruth, ...] = (),
 ) -> Truth:
     """Read everything there is."""
     partners = await _partners(observed)
@@ -74,6 +79,7 @@ async def collect(
         conversations=await _conversations(observed),
         memories=await _memories(observed),
         gathers=gathers,
+        calls=calls,
         witnessed=witnessed,
     )
 

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
@@ -32,6 +32,35 @@ def _number(value: object, _: object) -> float:
     return float(value)  # type: ignore[arg-type]  # the line above is a narrowing that mypy does not follow
 
 
+def _text(value: object, _: object) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{type(value).__name__} where str is expected")
+    # msgpack can say it, but one of the databases cannot keep it.
+    if "\0" in value:
+        raise ValueError("a text with a NUL")
+    return value
+
+
+def _member(value: object, cls: type[Enum]) -> Enum:
+    # Exactly, for `PowerState(True)` and `PowerState(1.0)` would be a power state too.
+    kind = int if issubclass(cls, int) else str
+    if type(value) is not kind:
+        raise TypeError(f"{type(value).__name__} where {cls.__name__} is expected")
+    return cls(value)
+
+
+def _is_tuple(cls: object) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _tuple(value: object, cls: Any) -> tuple[Any, ...]:
+    # A text or a map would be taken apart, too.
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{type(value).__name__} where a list is expected")
+    item, *_ = get_args(cls)
+    return tuple(CONVERTER.structure(each, item) for each in value)
+
+
 def _scalar(value: object, _: object) -> Argument:
     if type(value) not in get_args(Argument):
         raise TypeError(f"{type(value).__name__} where a scalar is expected")
@@ -41,17 +70,17 @@ def _scalar(value: object, _: object) -> Argument:
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
     # By predicates, for a hook of `str` by type would also be taken for every `StrEnum`.
-    for kind in (int, str, bool, bytes):
+    for kind in (int, bool, bytes):
         converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
+    converter.register_structure_hook_func(partial(operator.is_, str), _text)
     converter.register_structure_hook_func(partial(operator.is_, float), _number)
     converter.register_unstructure_hook(bytes, lambda value: value)
     converter.register_structure_hook_func(partial(operator.eq, Argument), _scalar)
     for path in (CellPath, Address):
         converter.register_unstructure_hook(path, str)
-        converter.register_structure_hook(path, lambda text, cls: cls.parse(_exactly(str)(text, str)))
-    converter.register_structure_hook_func(
-        lambda cls: isinstance(cls, type) and issubclass(cls, Enum), lambda value, cls: cls(value)
-    )
+        converter.register_structure_hook(path, lambda text, cls: cls.parse(_text(text, str)))
+    converter.register_structure_hook_func(lambda cls: isinstance(cls, type) and issubclass(cls, Enum), _member)
+    converter.register_structure_hook_func(_is_tuple, _tuple)
     return converter
 
 

@@ -59,9 +59,11 @@ class Layout:
 class World:
     """Everything there is, and a client to make it move."""
 
-    def __init__(self, layout: Layout | None = None, *, seed: int = 0, inbox: Inbox | None = None) -> None:
+    def __init__(
+        self, layout: Layout | None = None, *, seed: int = 0, inbox: Inbox | None = None, wire: MemoryWire | None = None
+    ) -> None:
         self.layout = layout or Layout()
-        self.wire = MemoryWire()
+        self.wire = wire or MemoryWire()
         self.clock = VirtualClock()
         self.events = MemoryEvents()
         self.ports = Ports(
@@ -85,10 +87,11 @@ class World:
         self.client = Client(post, incarnation="client")
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["World"]:
-        """Run all actors while the context is open."""
+    async def running(self, *, but: tuple[str, ...] = ()) -> AsyncIterator["World"]:
+        """Run all actors while the context is open, `but` those that somebody else runs."""
         async with anyio.create_task_group() as tasks, self._post.open():
-            await assembly.start(self.members(), tasks, self.events)
+            members = tuple(member for member in self.members() if member.name not in but)
+            await assembly.start(members, tasks, self.events)
             await self.client.settle_hosts(len(self.layout.hosts))
             yield self
             tasks.cancel_scope.cancel()

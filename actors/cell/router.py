@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Final, assert_never
 import anyio
 import attrs
 
+from actors.kernel.frames import take_apart
 from actors.kernel.ports import Queue
 from actors.kernel.post import LINK, Post, Stamp
 from protocol import routing
 from protocol.cell_path import Address
-from protocol.codec import decode, decode_frame
 from protocol.envelope import Broadcast, Response, Targeted, passed
-from protocol.errors import CellferryError, CellTimeout, Unreachable, report
+from protocol.errors import CellferryError, CellTimeout, Forbidden, Unreachable, report
 from protocol.errors_wire import encode_error
 from protocol.gather import CellAnswer, Gather, decode_answers, encode_answers
-from protocol.methods import direction_of
+from protocol.methods import METHODS, direction_of
+from protocol.requests import Form, Way
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskGroup, TaskStatus
 
     from actors.kernel.ports import Delivery, Events, Ids, Wire
@@ -48,6 +51,22 @@ class Neighbours:
 def inbound(neighbour: CellPath, here: CellPath) -> Queue:
     """Name the one queue that `here` keeps for what `neighbour` sends."""
     return Queue(here, f"from:{neighbour}")
+
+
+def _require_may_travel(envelope: Envelope, via: CellPath) -> None:
+    """Refuse what no neighbour has any business to send: what never leaves a cell, or comes in another form."""
+    request = METHODS.get(envelope.method)
+    if request is None or isinstance(envelope, Response):
+        return
+    reason = ""
+    if request.METHOD.way is Way.NONE:
+        reason = "it never leaves its cell"
+    elif isinstance(envelope, Broadcast) is not (request.METHOD.form is Form.BROADCAST):
+        reason = f"it is {request.METHOD.form}"
+    elif isinstance(envelope, Broadcast) and direction_of(envelope.method) not in {None, envelope.direction}:
+        reason = f"it only goes {request.METHOD.way}"
+    if reason:
+        raise Forbidden(sender=str(via), method=envelope.method, reason=reason)
 
 
 @attrs.define
@@ -113,18 +132,16 @@ class Router:
             await anyio.sleep_forever()
 
     def _receive(self, tasks: TaskGroup, via: CellPath | None, delivery: Delivery) -> None:
-        try:
-            envelopes = [self._admitted(decode(data), via) for data in decode_frame(delivery.frame)]
-        except CellferryError as error:
-            self._events.emit("dead_letter", queue=f"{self.here} from {via}", reason=error.code, error=str(error))
-            delivery.reject(error.code)
-            return
-        tasks.start_soon(self._pass_all, envelopes, delivery, name=f"router {self.here}")
+        envelopes, failure = take_apart(delivery.frame, partial(self._admitted, via=via))
+        settle = partial(self._post.settle, delivery, f"{self.here} from {via}", failure)
+        tasks.start_soon(self._pass_all, envelopes, settle, name=f"router {self.here}")
 
-    def _admitted(self, envelope: Envelope, via: CellPath | None) -> Envelope:
+    def _admitted(self, envelope: Envelope, *, via: CellPath | None) -> Envelope:
         direction = envelope.direction if isinstance(envelope, Broadcast) else None
         if isinstance(envelope, Targeted):
             direction = direction_of(envelope.method)
+        if via is not None:
+            _require_may_travel(envelope, via)
         error = routing.admit(
             here=self.here, via=via, route=envelope.route, direction=direction, method=envelope.method
         )
@@ -132,13 +149,13 @@ class Router:
             raise error
         return envelope if via is None else passed(envelope, self.here)
 
-    async def _pass_all(self, envelopes: list[Envelope], delivery: Delivery) -> None:
-        # Side by side, so that one destination that is away does not hold up the others; acknowledged when the next
+    async def _pass_all(self, envelopes: list[Envelope], settle: Callable[[], None]) -> None:
+        # Side by side, so that one destination that is away does not hold up the others; settled when the next
         # queue of each has taken it.
         async with anyio.create_task_group() as tasks:
             for envelope in envelopes:
                 tasks.start_soon(self._pass, envelope)
-        delivery.ack()
+        settle()
 
     async def _pass(self, envelope: Envelope) -> None:
         try:

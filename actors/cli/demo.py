@@ -123,7 +123,8 @@ class Run:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             task_status.started()
             async for _ in signals:
-                self._lines.say("stopping: cleaning up ...")
+                if not scope.cancel_called:
+                    self._lines.say("stopping: cleaning up ...")
                 scope.cancel()
 
     async def _run(self) -> Outcome:

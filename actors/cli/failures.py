@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from actors.cli.children import ProcessDied
-from actors.cli.ferrying import GuestSilent
+from actors.cli.ferrying import GuestSilent, Stuck
 from actors.kernel.supervisor import TooManyRestarts
 from actors.ops.settings import SettingsError
 from protocol.errors import CellferryError, StoreUnavailable, TransportLost
@@ -50,7 +50,9 @@ def failure_of(error: BaseException) -> Failure | None:
         case CellferryError():
             where = f" (in cell {first.remote_cell})" if first.remote_cell else ""
             return Failure(text=f"{first}{where}")
-        case Interrupted() | TookTooLong() | ServiceAway() | GuestSilent() | ProcessDied() | TooManyRestarts():
+        case (
+            Interrupted() | TookTooLong() | ServiceAway() | GuestSilent() | Stuck() | ProcessDied() | TooManyRestarts()
+        ):
             return Failure(text=str(first))
         case OSError():
             return Failure(text=str(first) or type(first).__name__)
@@ -67,12 +69,13 @@ def named(error: Exception, deployment: Deployment) -> Exception:
     """Name the service that an error speaks of, by host and port, with the next step; give other errors as they are."""
     match first := leaf(error):
         case TransportLost():
-            return ServiceAway(f"RabbitMQ is away: {first.reason}; start it there, or name another with --wire")
+            return ServiceAway(
+                f"RabbitMQ cannot be used: {first.reason}; start or mend it there, or name another with --wire"
+            )
         case StoreUnavailable() if "://" in deployment.store:
             url = urlsplit(deployment.store)
             where = f"{url.hostname}:{url.port or PORTS[url.scheme]}"
-            return ServiceAway(
-                f"PostgreSQL at {where} is away: {first.reason}; start it there, or name another with --store"
-            )
+            what = f"PostgreSQL at {where} cannot be used: {first.reason}"
+            return ServiceAway(f"{what}; start or mend it there, or name another with --store")
         case _:
             return error

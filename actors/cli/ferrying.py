@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, assert_never
 import anyio
 import attrs
 
+from actors.store.truth import conversations
 from protocol.cell_path import Address
 from protocol.errors import ErrorReport, revive
 from protocol.ids import derived_id
@@ -44,10 +45,16 @@ CHUNK_BYTES: Final = 64 * 1024
 COUNTS_MIN: Final = 5
 COUNTING_S_MAX: Final = 30.0
 POLL_S: Final = 0.02
+#: How long a conversation may be silent: longer than any one step that goes well.
+SILENCE_S_MAX: Final = 60.0
 
 
 class GuestSilent(Exception):
     """A guest that runs does not count."""
+
+
+class Stuck(Exception):
+    """A conversation neither goes on nor ends."""
 
 
 class Screen(Protocol):
@@ -178,18 +185,31 @@ class Ferry:
         # What a server was made from is in the tables anyway.
         self._flows.setdefault(name, []).append(what.partition(" from ")[0])
         self._screen.begin(name, what)
-        accepted = await self._client.order(order)
-        async with aclosing(self._client.follow(accepted)) as following:
-            async for news in following:
-                match news:
-                    case StepNews():
-                        self._screen.tell(news)
-                    case Progress(ending=Ending(cause=ErrorReport() as cause)):
-                        raise revive(cause)
-                    case Progress():
-                        pass
-                    case _:
-                        assert_never(news)
+        with anyio.move_on_after(SILENCE_S_MAX) as patience:
+            accepted = await self._client.order(order)
+            async with aclosing(self._client.follow(accepted)) as following:
+                async for news in following:
+                    patience.deadline = anyio.current_time() + SILENCE_S_MAX
+                    self._take(news)
+        if patience.cancelled_caught:
+            raise Stuck(f"{name}: {what}: nothing has happened for {SILENCE_S_MAX:g} s; {await self._reason(name)}")
+
+    def _take(self, news: StepNews | Progress) -> None:
+        match news:
+            case StepNews():
+                self._screen.tell(news)
+            case Progress(ending=Ending(cause=ErrorReport() as cause)):
+                raise revive(cause)
+            case Progress():
+                pass
+            case _:
+                assert_never(news)
+
+    async def _reason(self, name: str) -> str:
+        """Read what a server's conversation waits for, past the conductor, which may be what is stuck."""
+        found = await self._observed.conductor.transact(conversations)
+        waiting = (each.waits_for for each in found if each.server == self._uuid(name))
+        return next((f"it waits for {reason}" for reason in waiting if reason), "it does not say what it waits for")
 
     # --- guests ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Final
@@ -17,6 +18,8 @@ from protocol.cell_path import CellPath
 
 #: Other packages add commands under this group of entry points.
 PLUG_INS: Final = "cellferry.commands"
+#: What these log is told by our own errors and events, and would only be told twice.
+CHATTY: Final = ("aio_pika", "aiormq")
 
 
 def _version() -> str:
@@ -47,6 +50,8 @@ cellferry.add_command(demo)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: these arguments, or the process's own."""
+    for library in CHATTY:
+        logging.getLogger(library).addHandler(logging.NullHandler())
     for plug_in in entry_points(group=PLUG_INS):
         cellferry.add_command(plug_in.load(), plug_in.name)
     try:

@@ -234,7 +234,7 @@ class Tables:
     ) -> None:
         is_terminal = self._console.is_terminal
         table = Table(
-            box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, collapse_padding=True, show_edge=False
+            box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, collapse_padding=is_terminal, show_edge=False
         )
         for column in columns:
             # Words and addresses wrap where a terminal is narrow; ids and numbers never do.

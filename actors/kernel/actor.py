@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import anyio
 
+from actors.kernel.frames import take_apart
 from actors.kernel.handlers import Ensuring, Handler, Transactional
 from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
 from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Queue
 from protocol.bodies import decode_body, encode_body
-from protocol.codec import decode, decode_frame
 from protocol.effects.registry import Moment
 from protocol.envelope import Targeted
 from protocol.errors import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from actors.kernel.ports import Clock, Delivery, Inbox, Store
     from actors.kernel.post import Post
+    from protocol.envelope import Envelope
 
 PREFETCH: Final = 64
 #: Refusals that are no outcome of the command itself: they are never stored as its reply.
@@ -67,6 +68,7 @@ class Actor:
         """Finish what a crash interrupted, then take messages until cancelled."""
         queue = Queue(self.post.me.cell, self.post.me.mailbox)
         await self.post.wire.declare(queue)
+        self._mailbox = Mailbox(self._handle)  # What an earlier run left unfinished comes again, or is reconciled.
         await self._reconcile()
         async with anyio.create_task_group() as tasks:
             for work in self._background:
@@ -79,26 +81,26 @@ class Actor:
         for command in await self.store.transact(self.inbox.unfinished):
             handler = self._handlers.get(command.method)
             if isinstance(handler, Ensuring):
-                moment = self._moment(str(command.key), Fresh(undoes_nothing=False))
-                request = decode_body(command.body, handler.request)
-                await self._guarded(command.method, partial(self._ensure, handler, request, command, moment))
+                await self._guarded(command.method, partial(self._go_on, handler, command))
+
+    async def _go_on(self, handler: Ensuring, command: Command) -> Reply:
+        moment = self._moment(str(command.key), Fresh(undoes_nothing=False))
+        return await self._ensure(handler, decode_body(command.body, handler.request), command, moment)
 
     # --- intake ----------------------------------------------------------------------------------------------
 
     def _receive(self, tasks: TaskGroup, delivery: Delivery) -> None:
-        try:
-            envelopes = [decode(data) for data in decode_frame(delivery.frame)]
-            letters = [envelope for envelope in envelopes if isinstance(envelope, Targeted)]
-            if len(letters) != len(envelopes):
-                raise Malformed(where="mailbox", what="only targeted envelopes are for actors")
-            if len(self._mailbox) + len(letters) > MAILBOX_MAX:
-                raise Overflow(what=f"the mailbox of {self.post.me}", limit=MAILBOX_MAX)
-        except CellferryError as error:
-            self.post.events.emit("dead_letter", queue=str(self.post.me), reason=error.code, error=str(error))
-            delivery.reject(error.code)
+        envelopes, failure = take_apart(delivery.frame, _targeted)
+        room = self._mailbox.room
+        if len(envelopes) > room:
+            failure = failure or Overflow(what=f"the mailbox of {self.post.me}", limit=MAILBOX_MAX)
+            envelopes = envelopes[:room]
+        last = partial(self.post.settle, delivery, self.post.me, failure)
+        if not envelopes:
+            last()
             return
-        settle = _countdown(len(letters), delivery.ack)
-        for envelope in letters:
+        settle = _countdown(len(envelopes), last)
+        for envelope in envelopes:
             self._mailbox.put(Letter(envelope, anyio.current_time(), _once(settle)), tasks)
 
     async def _handle(self, letter: Letter) -> None:
@@ -190,7 +192,10 @@ class Actor:
     async def _begin_ensuring(self, handler: Ensuring, request: Any, command: Command | None, letter: Letter) -> Reply:
         moment = self._moment("", Fresh(undoes_nothing=False))
         if command is not None:
-            found, moment = await self.store.transact(self._accept, handler, request, command)
+            try:
+                found, moment = await self.store.transact(self._accept, handler, request, command)
+            except CellferryError as error:
+                return await self._remember_refusal(command, error)
             if isinstance(found, Known):
                 return found.body, found.is_error
             if moment.undoes_nothing and request.reply_type() is Done:
@@ -234,6 +239,12 @@ class Actor:
             key=key,
             undoes_nothing=verdict.undoes_nothing,
         )
+
+
+def _targeted(envelope: Envelope) -> Targeted:
+    if not isinstance(envelope, Targeted):
+        raise Malformed(where="mailbox", what="only targeted envelopes are for actors")
+    return envelope
 
 
 def _command(envelope: Targeted) -> Command | None:

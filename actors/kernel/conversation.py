@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 
 import anyio
 import attrs
@@ -11,13 +11,13 @@ from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from protocol.bodies import decode_body, encode_body
 from protocol.envelope import Context
-from protocol.errors import CellferryError, ErrorReport, StaleEpoch, report
+from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.requests import Close, Form, Request
 from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, receivers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anyio.abc import TaskGroup
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from protocol.cell_path import Address
     from protocol.states import Goal
 
+T = TypeVar("T")
 CALL_BUDGET_S: Final = 30.0
 GATHER_BUDGET_S: Final = 10.0
 LEASE_S: Final = 5.0
@@ -107,9 +108,8 @@ class Conversations:
     async def _run(self, journal: Journal) -> None:
         conversation = journal.conversation
         try:
-            epoch = await self.epoch_of(journal)
-            await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
-            await self._sweep()
+            await self._steadily(self._carry_out, journal)
+            await self._steadily(self._sweep)
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
         except Exception as error:  # noqa: BLE001  our mistake in one conversation must not end the others
@@ -118,6 +118,23 @@ class Conversations:
         finally:
             watched = self._running.pop(conversation)
             watched.changed.set()
+
+    async def _carry_out(self, journal: Journal) -> None:
+        epoch = await self.epoch_of(journal)
+        # What was written last may be there although the store said that it is away: only the store knows.
+        journal = await self._store.transact(self._journals.read, journal.conversation)
+        await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
+
+    async def _steadily(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Begin again, from what the store has, for as long as the store is away now and then."""
+        tries = 0
+        while True:
+            try:
+                return await work(*arguments)
+            except StoreUnavailable as error:
+                self._post.events.emit("conversation_waits", error=str(error), tries=tries)
+            await anyio.sleep(self.pause_s(tries))
+            tries += 1
 
     async def _sweep(self) -> None:
         """Have the receivers of closed conversations forget them, once no older one is open any more.
@@ -160,14 +177,14 @@ class Conversations:
         watched.changed = anyio.Event()
 
     async def epoch_of(self, journal: Journal) -> int:
-        """Give the epoch that a conversation is at, whoever has it."""
-        return await self._store.transact(self._journals.epoch, journal.conversation)
+        """Give the epoch that a conversation is at; raise `StaleEpoch` when another conductor has it."""
+        return await self._store.transact(self._journals.epoch, journal.conversation, owner=self._owner)
 
     async def close_epoch(self, journal: Journal) -> tuple[int, int]:
         """Take the epoch under which a conversation closes, and the lowest one that stays open."""
         conversation = journal.conversation
         await self._store.transact(self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us())
-        epoch = await self._store.transact(self._journals.epoch, conversation)
+        epoch = await self.epoch_of(journal)
         return epoch, await self._store.transact(self._journals.lowest_open, but=conversation)
 
     async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:
@@ -267,8 +284,6 @@ class _Run:
                     return error
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
             else:
-                if tries:
-                    await self._all.park(self._journal, None)
                 return reply
             await anyio.sleep(self._all.pause_s(tries))
             tries += 1

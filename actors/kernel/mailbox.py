@@ -40,6 +40,11 @@ class Mailbox:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def room(self) -> int:
+        """Tell how many more letters fit."""
+        return self._limit - self._size
+
     def put(self, letter: Letter, tasks: TaskGroup) -> None:
         """Take a letter in; raise `Overflow` when the mailbox is full."""
         if self._size >= self._limit:

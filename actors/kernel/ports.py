@@ -242,8 +242,8 @@ class Journals(Protocol):
         """Give a journal; raise `NotFound` when there is none."""
         ...
 
-    def epoch(self, connection: Connection, conversation: str) -> int:
-        """Give the epoch a conversation is at."""
+    def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
+        """Give the epoch a conversation is at; raise `StaleEpoch` when another owner has it."""
         ...
 
     def still_open(self, connection: Connection) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ import anyio
 import attrs
 
 from actors.kernel.calls import Calls
+from actors.kernel.frames import take_apart
 from actors.kernel.outlets import Outlets
 from actors.kernel.ports import Queue
 from protocol.bodies import decode_body, encode_body
-from protocol.codec import decode, decode_frame, encode
+from protocol.codec import encode
 from protocol.envelope import Broadcast, Context, Direction, Key, Response, Targeted, answer
 from protocol.errors import CallTimeout, CellferryError, ErrorReport, revive
 from protocol.errors_wire import decode_error, encode_error
@@ -104,7 +105,7 @@ class Post:
 
     async def ask(self, envelope: Targeted | Broadcast) -> Response:
         """Send a call and give its answer; raise `CallTimeout` when none comes within the envelope's budget."""
-        pending = self.calls.open(envelope.id)
+        pending = self.calls.open(envelope.id, until_s=anyio.current_time() + envelope.budget_s)
         try:
             with anyio.move_on_after(envelope.budget_s):
                 await self.send(envelope)
@@ -154,16 +155,19 @@ class Post:
         )  # fmt: skip
 
     def _receive(self, delivery: Delivery) -> None:
-        try:
-            answers = [decode(data) for data in decode_frame(delivery.frame)]
-        except CellferryError as error:
-            self.events.emit("dead_letter", queue=str(self.replies), reason=error.code, error=str(error))
-            delivery.reject(error.code)
-            return
+        answers, failure = take_apart(delivery.frame, lambda envelope: envelope)
         for envelope in answers:
             if not isinstance(envelope, Response) or not self.take(envelope):
                 self.events.emit("answer_unwanted", queue=str(self.replies), method=envelope.method)
-        delivery.ack()
+        self.settle(delivery, self.replies, failure)
+
+    def settle(self, delivery: Delivery, queue: object, failure: CellferryError | None) -> None:
+        """Acknowledge a frame, or make it a dead letter for what was wrong with it."""
+        if failure is None:
+            delivery.ack()
+            return
+        self.events.emit("dead_letter", queue=str(queue), reason=failure.code, error=str(failure))
+        delivery.reject(failure.code)
 
     def take(self, response: Response) -> bool:
         """Take an answer; tell whether it was waited for."""

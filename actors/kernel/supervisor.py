@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from actors.kernel.ports import Events
 
 RESTARTS_MAX: Final = 5
-WITHIN_S: Final = 30.0
+#: Longer than all the pauses before the last restart together; else a child that dies at once would do so for ever.
+WITHIN_S: Final = 60.0
 PAUSE_FIRST_S: Final = 1.0
 PAUSE_MAX_S: Final = 16.0
 
@@ -32,7 +33,7 @@ async def supervise(
 
     It is started, for who waits for that, when the child first says that it is.
     """
-    deaths: deque[float] = deque(maxlen=RESTARTS_MAX + 1)
+    deaths: deque[float] = deque()
     is_told = False
     while True:
         try:
@@ -43,8 +44,10 @@ async def supervise(
                     task_status.started()
         except Exception as error:  # Supervision is the one place where any failure is an event like others.
             deaths.append(anyio.current_time())
+            while deaths[-1] - deaths[0] > WITHIN_S:
+                deaths.popleft()
             events.emit("child_died", child=name, error=repr(error), deaths=len(deaths))
-            if len(deaths) > RESTARTS_MAX and deaths[-1] - deaths[0] <= WITHIN_S:
+            if len(deaths) > RESTARTS_MAX:
                 raise TooManyRestarts(f"{name} died {len(deaths)} times within {WITHIN_S} s") from error
         else:
             return

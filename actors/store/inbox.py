@@ -135,7 +135,7 @@ class SqlInbox:
             key=str(command.key), scope=command.key.scope, number=command.key.attempt, is_plain=command.key.is_plain,
             server=command.server, epoch=command.epoch, state=state, method=command.method,
             request=command.body if state == ACCEPTED else b"", reply=reply, is_error=is_error,
-            had_effect=state != POISONED and not is_error,
+            had_effect=state != POISONED and not is_error and self._has_effect(connection, command),
         )  # fmt: skip
         connection.execute(
             statement.on_conflict_do_update(

@@ -33,17 +33,21 @@ class SqlJournals:
         return Journal(conversation=lease.conversation, server=lease.server, goal=goal, entries=(entry,))
 
     def append(self, connection: Connection, conversation: str, entry: Entry) -> None:
-        """Write an entry, if the conversation still is at the entry's epoch; else another owner has it."""
+        """Write an entry, if the conversation still is at the entry's epoch; else another owner has it.
+
+        With an entry the conversation goes on: it waits for nothing any more.
+        """
         row = connection.execute(
             select(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).with_for_update()
         ).one()
         if row.epoch != entry.epoch:
             raise StaleEpoch(server=row.server, epoch=entry.epoch, highest=row.epoch)
         self._write(connection, conversation, entry)
-        if entry.kind is Kind.RELEASED:
-            connection.execute(
-                update(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).values(is_closed=True)
-            )
+        connection.execute(
+            update(CONVERSATIONS)
+            .where(CONVERSATIONS.c.conversation == conversation)
+            .values(waits_for=None, is_closed=entry.kind is Kind.RELEASED)
+        )
 
     def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
         """Become the owner of a conversation, under the next epoch."""
@@ -77,10 +81,13 @@ class SqlJournals:
         )  # fmt: skip
         return Journal(conversation=conversation, server=row.server, goal=Goal(row.goal), entries=entries)
 
-    def epoch(self, connection: Connection, conversation: str) -> int:
-        """Give the epoch that a conversation is at."""
-        statement = select(CONVERSATIONS.c.epoch).where(CONVERSATIONS.c.conversation == conversation)
-        return int(connection.execute(statement).scalar_one())
+    def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
+        """Give the epoch that a conversation is at; raise `StaleEpoch` when another owner has it."""
+        row = connection.execute(select(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation)).one()
+        if row.owner != owner:
+            # Whatever epoch its former owner had, the new one's is higher.
+            raise StaleEpoch(server=row.server, epoch=row.epoch - 1, highest=row.epoch)
+        return int(row.epoch)
 
     def still_open(self, connection: Connection) -> tuple[str, ...]:
         """List the conversations that are not closed, oldest first."""

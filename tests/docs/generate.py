@@ -1,0 +1,29 @@
+"""Writes the pages of `docs/reference` that follow from the code's tables: `python -m tests.docs.generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
+from tests.docs.steps_page import steps_page
+
+REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "steps.md": steps_page,
+    "methods.md": methods_page,
+    "states.md": states_page,
+    "errors.md": errors_page,
+    "settings.md": settings_page,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, write in PAGES.items():
+        (REFERENCE / name).write_text(write(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The other pages that follow from tables: methods, states, errors and settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import attrs
+
+from actors.ops import settings
+from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings, VolumeSettings
+from protocol.errors import CODES, argument_types
+from protocol.methods import METHODS
+from protocol.records import Flavor
+from protocol.requests import Request
+from protocol.states import (
+    MIGRATION_TRANSITIONS,
+    TASK_TRANSITIONS,
+    TERMINAL,
+    VM_TRANSITIONS,
+    Goal,
+    MigrationStatus,
+    PowerState,
+    TaskState,
+    VmState,
+)
+from tests.docs.markdown import code, listed, page, table
+
+
+def _first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n\n")[0]
+
+
+# --- methods -----------------------------------------------------------------------------------------------
+
+METHODS_INTRO: Final = """
+Every request is a class in `protocol/messages/` (two, for the engine itself, in `protocol/requests.py`) that declares
+its method once. This is what they declare.
+
+- **Way**: over which edges of the tree it may pass. *down*: only from a cell to one below; *up*: only the other way;
+  *none*: it is meant for its own cell. A router refuses a request that came over an edge against its method's way;
+  of *none* it checks nothing, because such a request has no edge to pass unless somebody addresses it wrongly.
+- **Form**: *targeted* to one actor, or *broadcast* to the `cell` actor of every cell below (or above) the sender.
+- **Idempotent**: whether the request may be carried out twice without a key. All commands of conversations carry keys.
+- **Schema**: the version of the request's own layout.
+"""
+
+
+def methods_page() -> str:
+    """Write the page of methods, by who handles them."""
+    parts = []
+    for role in dict.fromkeys(request.METHOD.at for request in METHODS.values()):
+        requests = (request for request in METHODS.values() if request.METHOD.at is role)
+        parts.extend([f"## {role}", table(HEAD, map(_method, sorted(requests, key=lambda each: each.METHOD.name)))])
+    return page("Methods", METHODS_INTRO, *parts)
+
+
+HEAD: Final = ("Method", "Request", "Way", "Form", "Idempotent", "Schema", "Reply", "What it asks")
+
+
+def _method(request: type[Request[Any]]) -> tuple[str, ...]:
+    method = request.METHOD
+    return (
+        code(method.name),
+        code(request.__name__),
+        method.way.value,
+        method.form.value,
+        "yes" if method.is_idempotent else "no",
+        str(method.schema),
+        code(request.reply_type().__name__),
+        _first_line(request),
+    )
+
+
+# --- states ------------------------------------------------------------------------------------------------
+
+STATES_INTRO: Final = """
+The states are Nova's, by name and number, for that is what clients read. Which may follow which is a table in
+`protocol/states.py`; the pictures are drawn from it. A change to the state that a record is in already is allowed too.
+"""
+
+
+def states_page() -> str:
+    """Write the page of states: a picture and a table for each machine."""
+    return page(
+        "States",
+        STATES_INTRO,
+        *_machine("vm_state", VmState, VM_TRANSITIONS),
+        *_machine("task_state", TaskState, TASK_TRANSITIONS),
+        *_machine("Status of a migration", MigrationStatus, MIGRATION_TRANSITIONS),
+        f"A move is over when its migration is {listed(sorted(TERMINAL))}.",
+        "## power_state",
+        _first_line(PowerState),
+        table(("number", "name"), [(str(state.value), code(state.name)) for state in PowerState]),
+        "## Goals",
+        f"{_first_line(Goal)} {listed(Goal)}.",
+    )
+
+
+def _machine(title: str, states: type[StrEnum], transitions: Mapping[Any, frozenset[Any]]) -> tuple[str, str, str, str]:
+    order = [state for state in (None, *states) if state in transitions]
+    lines = ["stateDiagram-v2", *(f"    {_node(state)} : {state or 'no task'}" for state in order)]
+    for state in order:
+        lines.extend(f"    {_node(state)} --> {_node(after)}" for after in order if after in transitions[state])
+        if not transitions[state]:
+            lines.append(f"    {_node(state)} --> [*]")
+    rows = [
+        (_state(state), ", ".join(_state(after) for after in order if after in transitions[state])) for state in order
+    ]
+    picture = "```mermaid\n" + "\n".join(lines) + "\n```"
+    return f"## {title}", _first_line(states), picture, table(("from", "to"), rows)
+
+
+def _node(state: StrEnum | None) -> str:
+    return state.name.lower() if state else "no_task"
+
+
+def _state(state: StrEnum | None) -> str:
+    return code(state.value) if state else "no task"
+
+
+# --- errors ------------------------------------------------------------------------------------------------
+
+ERRORS_INTRO: Final = """
+Errors cross from cell to cell as a code with its arguments; the receiver makes its own class of the code, and never
+imports a name off the wire. A code that a receiver does not know becomes `remote_error`, with the sender's text.
+
+*Retryable*: the same request may succeed when it is simply sent again later. A conversation asks again after such an
+error; any other one is the step's outcome.
+"""
+
+
+def errors_page() -> str:
+    """Write the page of errors, by the module that declares them."""
+    parts = []
+    for module in dict.fromkeys(error.__module__ for error in CODES.values()):
+        rows = [
+            (
+                code(error.code),
+                code(error.__name__),
+                "yes" if error.is_retryable else "no",
+                code(error.template),
+                listed(argument_types(error)),
+                _first_line(error),
+            )
+            for error in CODES.values()
+            if error.__module__ == module
+        ]
+        parts.extend([f"## {module}", table(("Code", "Class", "Retryable", "Text", "Arguments", "Means"), rows)])
+    return page("Errors", ERRORS_INTRO, *parts)
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+SETTINGS_INTRO: Final = """
+The settings of a cloud are one TOML file; `deploy/demo.toml` is one, and
+[how to write your own](../how-to/write-a-cloud-file.md) explains it. Lists of tables are written `[[cells]]`,
+`[[hosts]]` and so on, one above each entry. A key that is not named here is refused, with its path.
+"""
+
+#: The tables of the file, with what one entry of each is made of, in the order of their fields.
+TABLES: Final[Mapping[str, type[attrs.AttrsInstance]]] = {
+    "": Cloud,
+    "cells": CellSettings,
+    "hosts": HostSettings,
+    "flavors": Flavor,
+    "images": ImageSettings,
+    "volumes": VolumeSettings,
+}
+LIMITS: Final = {
+    "cells": "CELLS_MAX",
+    "hosts": "HOSTS_MAX",
+    "flavors": "OTHERS_MAX",
+    "images": "OTHERS_MAX",
+    "volumes": "OTHERS_MAX",
+}
+
+
+def settings_page() -> str:
+    """Write the page of settings, a section for each table of the file."""
+    parts = []
+    for name, cls in TABLES.items():
+        title = f"## `[[{name}]]`" if name else "## The file"
+        limit = f" At most {getattr(settings, LIMITS[name]):,} of them." if name else ""
+        parts.extend([title, f"{_first_line(cls)}{limit}", table(("Key", "Type", "Default"), _settings(cls))])
+    rules = [
+        f"A name of a host, image or volume: {settings.NAME_RULE}.",
+        f"Amounts are whole numbers from 1 to {settings.AMOUNT_MAX:,}.",
+        f"An image has at most {settings.IMAGE_BYTES_MAX:,} bytes.",
+        f"`driver` is one of {listed(settings.DRIVERS)}.",
+        f"`broker` is a URL by {listed(settings.BROKERS)}, `store` one by {listed(settings.STORES)}.",
+        "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
+        f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
+    ]
+    return page("Settings", SETTINGS_INTRO, *parts, "## Rules", "\n".join(f"- {rule}" for rule in rules))
+
+
+def _settings(cls: type[attrs.AttrsInstance]) -> Iterable[tuple[str, ...]]:
+    for field in attrs.fields(cls):
+        is_table = field.name in TABLES
+        default = "required" if field.default is attrs.NOTHING else _default(field.default)
+        yield code(field.name), "tables" if is_table else _type(field.type), default
+
+
+def _type(kind: Any) -> str:
+    name = getattr(kind, "__name__", "") or str(kind)
+    words = {"str": "text", "int": "whole number", "CellPath": "cell path", "str | None": "text"}
+    return words.get(str(kind), words.get(name, name))
+
+
+def _default(value: object) -> str:
+    return "none" if value in (None, ()) else "empty" if value == "" else code(str(value))

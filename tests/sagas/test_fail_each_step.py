@@ -1,0 +1,125 @@
+"""Whatever step fails before there is no way back, the world is as it was: over the step tables, so over every step."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import pytest
+
+from protocol.errors import CellferryError, HypervisorFailed
+from protocol.messages.orders import Order
+from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
+from protocol.moves.lifecycle import ATTACH, CREATE, DETACH
+from protocol.moves.lifecycle import START as START_PLAN
+from protocol.moves.lifecycle import STOP as STOP_PLAN
+from protocol.moves.resize import RESIZE
+from protocol.moves.revert import REVERT as REVERT_PLAN
+from protocol.records import Allocation, Claim, Fault, Migration, Notification, PortBinding, Server
+from protocol.saga import Plan
+from protocol.states import MigrationStatus
+from sim.world import World
+from tests import clouds
+from tests.clouds import CONFIRM, REVERT, START, STOP, Backing, Dump, broken_promises, building, cloud, dump
+from tests.sagas.trouble import How, Trouble, TroubledInbox, troubled_world
+
+pytestmark = pytest.mark.anyio
+
+ONLY_WITH_OWN_DISK: Final = frozenset({"create_snapshot", "snapshot", "verify_snapshot"})
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """An operation that is to fail, on what, and the steps of its plan that it goes without."""
+
+    name: str
+    plan: Plan
+    before: tuple[Order, ...]
+    order: Order
+    goes_without: frozenset[str] = frozenset()
+    #: The first step whose failure the server's history tells of.
+    told_from: str = ""
+
+    def steps(self) -> tuple[str, ...]:
+        """List the steps up to the one that settles it.  What only reads has no key, and nothing to undo."""
+        settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
+        steps = [step for step in self.plan.steps[: settling + 1] if not step.is_read]
+        return tuple(step.name for step in steps if step.name not in self.goes_without)
+
+
+def moves_of(backing: Backing) -> tuple[Case, Case]:
+    """Give the resize of a server of that kind, and its revert."""
+    without = ONLY_WITH_OWN_DISK if backing is Backing.VOLUME else frozenset[str]()
+    start, order = building(backing), clouds.resize()
+    return (
+        Case(name=f"resize {backing}", plan=RESIZE, before=start, order=order, goes_without=without, told_from="hold_source"),
+        Case(name=f"revert {backing}", plan=REVERT_PLAN, before=(*start, order), order=REVERT, told_from="begin_return"),
+    )  # fmt: skip
+
+
+def batched(steps: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
+    """Cut a plan into pieces."""
+    return [steps[start : start + size] for start in range(0, len(steps), size)]
+
+
+ACTIVE, STOPPED = building(Backing.IMAGE), building(Backing.STOPPED)
+CASES: Final = (
+    *(case for backing in Backing for case in moves_of(backing)),
+    Case(name="confirm", plan=CONFIRM_PLAN, before=(*ACTIVE, clouds.resize()), order=CONFIRM),
+    Case(name="create image-backed", plan=CREATE, before=(), order=clouds.create()),
+    Case(name="create volume-backed", plan=CREATE, before=(), order=clouds.create(Backing.VOLUME)),
+    Case(name="attach", plan=ATTACH, before=ACTIVE, order=clouds.attach(), told_from="reserve_attachment"),
+    Case(name="detach", plan=DETACH, before=ACTIVE, order=clouds.detach(), told_from="disconnect_volume"),
+    Case(name="start", plan=START_PLAN, before=STOPPED, order=START, told_from="power"),
+    Case(name="stop", plan=STOP_PLAN, before=ACTIVE, order=STOP, told_from="power"),
+)  # fmt: skip
+#: So many steps fail in one world, one after the other: that each leaves nothing is what the next begins with.
+STEPS_A_WORLD: Final = 5
+EVERY_STEP: Final = [
+    pytest.param(case, steps, id=f"{case.name}: {', '.join(steps)}")
+    for case in CASES
+    for steps in batched(case.steps(), STEPS_A_WORLD)
+]
+
+
+async def fail(world: World, inbox: TroubledInbox, case: Case, trouble: Trouble) -> None:
+    """Place the order, and see that it ends with the error of the step that fails."""
+    inbox.trouble = trouble
+    with pytest.raises(HypervisorFailed) as caught:
+        await world.client.finish(case.order)
+    assert caught.value.action == trouble.step, "the user is told the first cause"
+    inbox.trouble = None
+
+
+@pytest.mark.parametrize(("case", "steps"), EVERY_STEP)
+async def test_an_operation_that_fails_at_any_step_leaves_the_world_as_it_was(
+    case: Case, steps: tuple[str, ...]
+) -> None:
+    """Refused before the effect, or failing after it: full dumps differ in nothing that a failure may not change."""
+    inbox = TroubledInbox()
+    async with cloud(*case.before, world=troubled_world(inbox)) as world:
+        before = await dump(world)
+        for step in steps:
+            for how in How:
+                if how is How.HALF and step not in inbox.driven:
+                    continue
+                await fail(world, inbox, case, Trouble(step, how))
+                after = await dump(world)
+                assert after.differences(before) == [], f"{step} {how}"
+                assert broken_promises(after, seen=before) == (), f"{step} {how}"
+                _check_history(case, step, before, after)
+                before = after
+        assert not world.events.counts["conversation_failed"]
+
+
+def _check_history(case: Case, step: str, before: Dump, after: Dump) -> None:
+    names = case.steps()
+    is_told = bool(case.told_from) and names.index(step) >= names.index(case.told_from)
+    faults = after.told_since(before, Fault)
+    assert [fault.code for fault in faults] == (["hypervisor_failed"] if is_told else [])
+    if case.plan is RESIZE:
+        errors = [row for row in after.told_since(before, Notification) if row.event.endswith(".error")]
+        assert [row.event for row in errors] == (["compute_task.migrate_server.error"] if is_told else [])
+        migrations = after.told_since(before, Migration)
+        expected = [MigrationStatus.ERROR] if is_told and step != case.told_from else []
+        assert [row.status for row in migrations] == expected
