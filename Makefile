@@ -7,7 +7,7 @@ TESTS ?= tests
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types arch format check clean
+.PHONY: help setup demo test lint types arch docs format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ types: setup ## check types
 
 arch: setup ## check who may import whom
 	@$(BIN)/lint-imports --no-logo
+
+docs: setup ## write the generated pages of docs/reference anew
+	@$(BIN)/python -m tests.docs.generate
 
 format: setup ## mend style and layout
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

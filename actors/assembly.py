@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from actors.partners.ports import ImageFiles, VolumeFiles
     from protocol.cell_path import CellPath
     from protocol.records import Host
+    from protocol.truth import CallTruth
 
 
 @attrs.frozen(kw_only=True)
@@ -45,13 +46,21 @@ class Ports:
     events: Events
     inbox: Inbox = attrs.field(factory=SqlInbox)
     slot: str = "0"  # Which replica this process is of each of its actors.
+    _posts: list[Post] = attrs.field(factory=list, init=False, eq=False)
+
+    def calls(self) -> tuple[CallTruth, ...]:
+        """Tell how the calls of all actors of this process were answered."""
+        now_s = anyio.current_time()
+        return tuple(call for post in self._posts for call in post.calls.truth(now_s))
 
     def post(self, cell: CellPath, mailbox: str) -> Post:
         """Make an actor's way to all others."""
-        return Post(
+        post = Post(
             me=Address(cell, mailbox), replies=f"replies:{mailbox}:{self.slot}", wire=self.wire, ids=self.ids,
             events=self.events,
         )  # fmt: skip
+        self._posts.append(post)
+        return post
 
 
 @attrs.frozen(kw_only=True)

@@ -57,6 +57,7 @@ class Observed:
     hosts: Mapping[str, ObservedHost]
     images: ImageFiles
     read_volume: Callable[[str], VolumeTruth]
+    calls: Callable[[], tuple[CallTruth, ...]]  # Of those actors that run in this process.
 
 
 async def collect(
@@ -64,7 +65,6 @@ async def collect(
     *,
     witnessed: tuple[Witnessed, ...] = (),
     gathers: tuple[GatherTruth, ...] = (),
-    calls: tuple[CallTruth, ...] = (),
 ) -> Truth:
     """Read everything there is."""
     partners = await _partners(observed)
@@ -79,7 +79,7 @@ async def collect(
         conversations=await _conversations(observed),
         memories=await _memories(observed),
         gathers=gathers,
-        calls=calls,
+        calls=observed.calls(),
         witnessed=witnessed,
     )
 

@@ -352,6 +352,7 @@ class Parts:
             },
             images=self.site.images,
             read_volume=self.read_volume,
+            calls=self.ports.calls,
         )
 
     def read_volume(self, volume: str) -> VolumeTruth:

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
@@ -69,17 +69,19 @@ def _scalar(value: object, _: object) -> Argument:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
-    # By predicates, for a hook of `str` by type would also be taken for every `StrEnum`.
+    # By type, for what cattrs itself has by type (`int(value)` and the like) goes before any predicate.
     for kind in (int, bool, bytes):
-        converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
-    converter.register_structure_hook_func(partial(operator.is_, str), _text)
-    converter.register_structure_hook_func(partial(operator.is_, float), _number)
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(float, _number)
     converter.register_unstructure_hook(bytes, lambda value: value)
     converter.register_structure_hook_func(partial(operator.eq, Argument), _scalar)
     for path in (CellPath, Address):
         converter.register_unstructure_hook(path, str)
         converter.register_structure_hook(path, lambda text, cls: cls.parse(_text(text, str)))
-    converter.register_structure_hook_func(lambda cls: isinstance(cls, type) and issubclass(cls, Enum), _member)
+    # These two bases, for else an `IntEnum` is an int before it is an `Enum`.
+    for base in (IntEnum, StrEnum):
+        converter.register_structure_hook(base, _member)
     converter.register_structure_hook_func(_is_tuple, _tuple)
     return converter
 

@@ -11,7 +11,8 @@ under an epoch below that of the closing, and be fenced by it.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -24,6 +25,7 @@ from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.requests import Poison, Request
 
 ATTEMPTS_MAX: Final = 8
+DECODED_MAX: Final = 1024
 T = TypeVar("T")
 
 
@@ -46,14 +48,14 @@ class Story:
 
     def order(self, cls: type[T]) -> T:
         """Give what was asked for."""
-        return decode_body(self.journal.entries[0].payload, cls)
+        return cast("T", _decoded(self.journal.entries[0].payload, cls))
 
     def find(self, step: str, cls: type[T], *, is_undo: bool = False) -> T | None:
         """Give the reply to a step (or to its undo), if there is one."""
         for entry in reversed(self.journal.entries):
             is_it = entry.step == step and entry.is_undo is is_undo and entry.attempt in {0, self.attempt}
             if is_it and entry.kind is Kind.DONE:
-                return decode_body(entry.payload, cls)
+                return cast("T", _decoded(entry.payload, cls))
         return None
 
     def reply(self, step: str, cls: type[T]) -> T:
@@ -70,6 +72,12 @@ class Story:
     def cause(self) -> ErrorReport:
         """Give the first cause of what is being undone."""
         return _first_cause(self.journal)
+
+
+@lru_cache(maxsize=DECODED_MAX)
+def _decoded(payload: bytes, cls: Any) -> Any:
+    # Every step reads the same few replies again; what they decode to is frozen.
+    return decode_body(payload, cls)
 
 
 def always(_: Story) -> bool:

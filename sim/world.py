@@ -154,6 +154,7 @@ class World:
             },
             images=self.images,
             read_volume=self._read_volume,
+            calls=self.ports.calls,
         )
 
     def _read_volume(self, volume: str) -> VolumeTruth:

@@ -298,8 +298,9 @@ class _Run:
         self._is_swept = lowest_open > self._epoch
         request = Close(server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open)
         stamp = Stamp(server=self._journal.server, epoch=self._epoch)
-        for receiver in receivers:
-            await self._insist("close", receiver, request, stamp)
+        async with anyio.create_task_group() as tasks:
+            for receiver in receivers:
+                tasks.start_soon(self._insist, "close", receiver, request, stamp)
         await self._write(Kind.CLOSED)
 
     async def _insist(self, what: str, to: Address, request: Request[Any], stamp: Stamp) -> None:

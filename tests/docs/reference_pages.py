@@ -40,8 +40,7 @@ Every request is a class in `protocol/messages/` (two, for the engine itself, in
 its method once. This is what they declare.
 
 - **Way**: over which edges of the tree it may pass. *down*: only from a cell to one below; *up*: only the other way;
-  *none*: it is meant for its own cell. A router refuses a request that came over an edge against its method's way;
-  of *none* it checks nothing, because such a request has no edge to pass unless somebody addresses it wrongly.
+  *none*: it never leaves its cell. A router refuses, as `forbidden`, what a neighbour sends against that.
 - **Form**: *targeted* to one actor, or *broadcast* to the `cell` actor of every cell below (or above) the sender.
 - **Idempotent**: whether the request may be carried out twice without a key. All commands of conversations carry keys.
 - **Schema**: the version of the request's own layout.

@@ -26,6 +26,7 @@ from tests.sagas.trouble import How, Trouble, TroubledInbox, troubled_world
 pytestmark = pytest.mark.anyio
 
 ONLY_WITH_OWN_DISK: Final = frozenset({"create_snapshot", "snapshot", "verify_snapshot"})
+TOUCH_A_GUEST: Final = frozenset({"stop_guest", "detach_guest", "spawn_target", "stop_target"})
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +38,7 @@ class Case:
     before: tuple[Order, ...]
     order: Order
     goes_without: frozenset[str] = frozenset()
+    is_brief: bool = False  # Another case shows what its steps do when they fail after their effect.
     #: The first step whose failure the server's history tells of.
     told_from: str = ""
 
@@ -51,10 +53,16 @@ def moves_of(backing: Backing) -> tuple[Case, Case]:
     """Give the resize of a server of that kind, and its revert."""
     without = ONLY_WITH_OWN_DISK if backing is Backing.VOLUME else frozenset[str]()
     start, order = building(backing), clouds.resize()
-    return (
-        Case(name=f"resize {backing}", plan=RESIZE, before=start, order=order, goes_without=without, told_from="hold_source"),
-        Case(name=f"revert {backing}", plan=REVERT_PLAN, before=(*start, order), order=REVERT, told_from="begin_return"),
+    is_brief = backing is not Backing.IMAGE
+    resize = Case(
+        name=f"resize {backing}", plan=RESIZE, before=start, order=order, goes_without=without, is_brief=is_brief,
+        told_from="hold_source",
     )  # fmt: skip
+    revert = Case(
+        name=f"revert {backing}", plan=REVERT_PLAN, before=(*start, order), order=REVERT, is_brief=is_brief,
+        told_from="begin_return",
+    )  # fmt: skip
+    return resize, revert
 
 
 def batched(steps: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
@@ -74,7 +82,7 @@ CASES: Final = (
     Case(name="stop", plan=STOP_PLAN, before=ACTIVE, order=STOP, told_from="power"),
 )  # fmt: skip
 #: So many steps fail in one world, one after the other: that each leaves nothing is what the next begins with.
-STEPS_A_WORLD: Final = 5
+STEPS_A_WORLD: Final = 4
 EVERY_STEP: Final = [
     pytest.param(case, steps, id=f"{case.name}: {', '.join(steps)}")
     for case in CASES
@@ -101,6 +109,9 @@ async def test_an_operation_that_fails_at_any_step_leaves_the_world_as_it_was(
         before = await dump(world)
         for step in steps:
             for how in How:
+                # What has transactions takes all back, whatever it moves: that is shown once.
+                if how is not How.CLEAN and case.is_brief and step not in TOUCH_A_GUEST:
+                    continue
                 if how is How.HALF and step not in inbox.driven:
                     continue
                 await fail(world, inbox, case, Trouble(step, how))

@@ -1,0 +1,78 @@
+"""What properties of bodies and rows draw from: values of any class that the protocol declares, by its fields' types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, Union, get_args, get_origin
+
+import attrs
+from hypothesis import strategies as st
+
+from protocol.cell_path import Address, CellPath
+from protocol.errors import Argument
+from tests.strategies import ADDRESSES, ARGUMENTS, PATHS, SCALARS
+
+#: Texts that every database keeps; what has a NUL is refused where it comes in.
+KEPT: Final = st.text("ab ä'\"\\\n\U0001f6a2", max_size=6)
+INTEGERS: Final = st.integers(-(2**63), 2**63 - 1)
+_LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
+    str: KEPT,
+    int: INTEGERS,
+    bool: st.booleans(),
+    bytes: st.binary(max_size=6),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    CellPath: PATHS,
+    Address: ADDRESSES,
+    Argument: ARGUMENTS[Argument],
+}
+
+
+@cache
+def of_type(annotation: Any) -> st.SearchStrategy[Any]:
+    """Give values of a type that a field of the protocol may have."""
+    if annotation in _LEAVES:
+        return _LEAVES[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in {Union, UnionType}:
+        return st.one_of([st.none() if option is NoneType else of_type(option) for option in arguments])
+    if origin is tuple:
+        return st.lists(of_type(arguments[0]), max_size=2).map(tuple)
+    if origin in {dict, Mapping}:
+        return st.dictionaries(of_type(arguments[0]), of_type(arguments[1]), max_size=2)
+    if issubclass(annotation, Enum):
+        return st.sampled_from(annotation)
+    return of_class(annotation)
+
+
+@cache
+def of_class(cls: Any) -> st.SearchStrategy[Any]:
+    """Give values of an attrs class."""
+    return st.builds(cls, **{field.alias: of_type(field.type) for field in attrs.fields(cls)})
+
+
+def places(plain: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """List where in plain data there is a value: each field and item, however deep."""
+    if isinstance(plain, dict):
+        return [place for name, each in plain.items() for place in ((*at, name), *places(each, (*at, name)))]
+    if isinstance(plain, list):
+        return [place for number, each in enumerate(plain) for place in ((*at, number), *places(each, (*at, number)))]
+    return []
+
+
+def replaced(plain: Any, place: tuple[Any, ...], value: object) -> Any:
+    """Give plain data with another value at one place."""
+    if not place:
+        return value
+    first, *rest = place
+    changed: Any = dict(plain) if isinstance(plain, dict) else list(plain)
+    changed[first] = replaced(plain[first], tuple(rest), value)
+    return changed
+
+
+#: What may stand where something else is expected.
+ANYTHING: Final[st.SearchStrategy[Any]] = (
+    SCALARS | st.just([]) | st.just({}) | st.just("abc") | st.just({"a": 1}) | st.just([[]]) | st.sampled_from([0, 1])
+)
