@@ -9,7 +9,7 @@ import anyio
 from actors.kernel.post import Stamp
 from protocol.cell_path import Address
 from protocol.envelope import Context, Key
-from protocol.errors import CellferryError, revive
+from protocol.errors import CellferryError, Unavailable, revive
 from protocol.messages.orders import Accepted, Order, Progress, StepNews, WatchConversation
 from protocol.messages.root import HostList, ListHosts, ListServers, ServerList
 
@@ -25,6 +25,7 @@ WATCH_BUDGET_S: Final = 25.0
 PATIENCE_S: Final = 120.0
 PAUSE_S: Final = 0.5
 HOSTS_PAUSE_S: Final = 0.05
+HOSTS_BUDGET_S: Final = 60.0
 
 
 class Client:
@@ -99,10 +100,14 @@ class Client:
 
     async def settle_hosts(self, count: int) -> None:
         """Wait until so many compute hosts have announced themselves."""
-        while True:
-            if len((await self.hosts()).hosts) >= count:
-                return
-            await anyio.sleep(HOSTS_PAUSE_S)
+        known = 0
+        with anyio.move_on_after(HOSTS_BUDGET_S):
+            while True:
+                known = len((await self.hosts()).hosts)
+                if known >= count:
+                    return
+                await anyio.sleep(HOSTS_PAUSE_S)
+        raise Unavailable(what=f"{count - known} of {count} compute hosts", reason="they have not announced themselves")
 
     async def servers(self) -> ServerList:
         """List all servers."""

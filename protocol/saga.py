@@ -48,14 +48,14 @@ class Story:
 
     def order(self, cls: type[T]) -> T:
         """Give what was asked for."""
-        return cast("T", _decoded(self.journal.entries[0].payload, cls))
+        return _read(self.journal.entries[0].payload, cls)
 
     def find(self, step: str, cls: type[T], *, is_undo: bool = False) -> T | None:
         """Give the reply to a step (or to its undo), if there is one."""
         for entry in reversed(self.journal.entries):
             is_it = entry.step == step and entry.is_undo is is_undo and entry.attempt in {0, self.attempt}
             if is_it and entry.kind is Kind.DONE:
-                return cast("T", _decoded(entry.payload, cls))
+                return _read(entry.payload, cls)
         return None
 
     def reply(self, step: str, cls: type[T]) -> T:
@@ -72,6 +72,11 @@ class Story:
     def cause(self) -> ErrorReport:
         """Give the first cause of what is being undone."""
         return _first_cause(self.journal)
+
+
+def _read(payload: bytes, cls: type[T]) -> T:
+    kind: Any = cls
+    return cast("T", _decoded(payload, kind))
 
 
 @lru_cache(maxsize=DECODED_MAX)

@@ -120,7 +120,7 @@ MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] 
         {MigrationStatus.MIGRATING, MigrationStatus.CONFIRMED, MigrationStatus.REVERTING, MigrationStatus.ERROR}
     ),
     MigrationStatus.FINISHED: frozenset({MigrationStatus.CONFIRMING, MigrationStatus.REVERTING}),
-    MigrationStatus.CONFIRMING: frozenset({MigrationStatus.CONFIRMED}),
+    MigrationStatus.CONFIRMING: frozenset({MigrationStatus.CONFIRMED, MigrationStatus.FINISHED}),
     MigrationStatus.REVERTING: frozenset(
         {MigrationStatus.REVERTED, MigrationStatus.FINISHED, MigrationStatus.POST_MIGRATING}
     ),

@@ -1,4 +1,4 @@
-"""What properties of bodies and rows draw from: values of any class that the protocol declares, by its fields' types."""
+"""What properties of bodies and rows draw from: values of any class of the protocol, by its fields' types."""
 
 from __future__ import annotations
 

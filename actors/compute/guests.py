@@ -13,7 +13,7 @@ import attrs
 from actors.compute.drivers.base import GuestSpec, Power, VolumeConnection
 from actors.store.records import load, save
 from protocol.draft import Changes, need
-from protocol.errors import GuestNotFound, PermitRefused, VolumeUnreachable
+from protocol.errors import AlreadyExists, GuestNotFound, PermitRefused, VolumeUnreachable
 from protocol.messages import hosts as say
 from protocol.records import HeldPermit
 from protocol.requests import Done
@@ -41,7 +41,8 @@ class Guests:
     async def prove_target(self, request: say.ProveTarget, _moment: Moment) -> Done:
         """Refuse unless the server could come here."""
         await self._reach(request.volumes)
-        await self._images.names()
+        if await self._driver.guest(request.server) is not None:
+            raise AlreadyExists(kind="guest", name=f"{request.server} (on host {self._host})")
         return Done()
 
     async def prove_source(self, request: say.ProveSource, _moment: Moment) -> Done:
@@ -59,8 +60,10 @@ class Guests:
 
     # --- permits ---------------------------------------------------------------------------------------------
 
-    def hold(self, connection: Connection, request: say.SpawnGuest | say.ResumeGuest, _moment: Moment) -> None:
+    def hold(self, connection: Connection, request: say.SpawnGuest | say.ResumeGuest, moment: Moment) -> None:
         """Store that this host holds a permit."""
+        if moment.undoes_nothing:
+            return
         held = self._held(connection, request.server)
         if held is not None and held.number is not None and held.number > request.permit:
             reason = f"host {self._host} has had {held.number}"
@@ -73,8 +76,10 @@ class Guests:
         if request.holds_permit:
             self._put(connection, HeldPermit(server=request.server, number=request.permit))
 
-    def check_held(self, connection: Connection, request: say.PowerGuest, _moment: Moment) -> None:
+    def check_held(self, connection: Connection, request: say.PowerGuest, moment: Moment) -> None:
         """Refuse to touch a guest whose permit is not here."""
+        if moment.undoes_nothing:
+            return
         held = self._held(connection, request.server)
         if held is None or held.number != request.permit:
             reason = f"host {self._host} does not hold it"
@@ -88,10 +93,11 @@ class Guests:
         return report
 
     def settle_resumed(
-        self, connection: Connection, request: say.ResumeGuest, report: say.GuestReport, _moment: Moment
+        self, connection: Connection, request: say.ResumeGuest, report: say.GuestReport, moment: Moment
     ) -> say.GuestReport:
         """Forget what the guest was before the stop that is undone now."""
-        self._put(connection, HeldPermit(server=request.server, number=request.permit))
+        if not moment.undoes_nothing:
+            self._put(connection, HeldPermit(server=request.server, number=request.permit))
         return report
 
     def forget(self, connection: Connection, request: say.DestroyGuest, _done: Done, _moment: Moment) -> Done:
@@ -138,14 +144,20 @@ class Guests:
             return power
         return held.former_power
 
-    async def resume(self, request: say.ResumeGuest, _moment: Moment) -> say.GuestReport:
-        """Let the guest run again, if it did."""
-        if request.is_powered_on:
+    async def resume(self, request: say.ResumeGuest, moment: Moment) -> say.GuestReport:
+        """Let the guest run again, if it did.  A guest that never was there was what refused the stop."""
+        guest = await self._driver.guest(request.server)
+        if guest is None:
+            return say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
+        if request.is_powered_on and guest.is_defined and not moment.undoes_nothing:
             await self._driver.power_on(request.server, permit=request.permit)
         return await self._show(request.server)
 
-    async def power(self, request: say.PowerGuest, _moment: Moment) -> say.GuestReport:
-        """Power the guest on or off."""
+    async def power(self, request: say.PowerGuest, moment: Moment) -> say.GuestReport:
+        """Power the guest on or off; as the undo of what never happened, only tell how it is."""
+        if moment.undoes_nothing:
+            guest = await self._driver.guest(request.server)
+            return _report(guest) if guest else say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
         if request.is_powered_on:
             await self._driver.power_on(request.server, permit=request.permit)
         else:

@@ -166,7 +166,8 @@ class Conversations:
         return after
 
     async def park(self, journal: Journal, waits_for: str | None) -> None:
-        """Make durable what a conversation waits for."""
+        """Make durable what a conversation waits for; raise `StaleEpoch` when another conductor has it."""
+        await self.epoch_of(journal)
         await self._store.transact(self._journals.park, journal.conversation, waits_for)
         self._tell(journal, waits_for)
 

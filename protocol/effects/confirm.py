@@ -8,6 +8,7 @@ from protocol.effects.history import (
     bundle,
     change,
     finish_action,
+    note_fault,
     notify,
     start_action,
     start_event,
@@ -51,6 +52,16 @@ def _begin(draft: Draft, command: say.BeginConfirm, moment: Moment) -> ServerBun
     start_event(draft, moment, server.uuid, command.action, name=CONFIRM_EVENTS[1], host=migration.source_host)
     notify(draft, server.uuid, "conductor", moment, "instance.resize_confirm.start")
     return bundle(draft, server.uuid)
+
+
+@effect(say.AbortConfirm, whole_server)
+def _abort(draft: Draft, command: say.AbortConfirm, moment: Moment) -> Done:
+    finish_action(draft, command.server, command.action, moment, message=command.cause.message)
+    note_fault(draft, command.server, command.cause, moment)
+    for migration in draft.all(Migration, server=command.server):
+        if migration.status is MigrationStatus.CONFIRMING:
+            advance(draft, migration, moment, MigrationStatus.FINISHED)
+    return Done()
 
 
 def _held(command: say.ReleaseSource) -> tuple[Need, ...]:

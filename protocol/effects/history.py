@@ -8,6 +8,7 @@ from protocol import states
 from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment
 from protocol.errors import ErrorReport
+from protocol.ids import derived_id
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.records import (
     ActionEvent,
@@ -78,11 +79,16 @@ def finish_action(draft: Draft, server: str, action: str, moment: Moment, messag
             draft.put(attrs.evolve(event, finished_at_us=moment.now_us, result=result, details=message))
 
 
+def event_of(action: str, name: str, host: str) -> str:
+    """Name an event: alike in every cell that notes it, so that it is one event when the histories come together."""
+    return derived_id(action, "event", name, host)
+
+
 def start_event(draft: Draft, moment: Moment, server: str, action: str, *, name: str, host: str) -> None:
     """Write that a part of an action began."""
     draft.put(
         ActionEvent(
-            id=moment.id_of("event", name), action=action, server=server, name=name, host=host,
+            id=event_of(action, name, host), action=action, server=server, name=name, host=host,
             started_at_us=moment.now_us,
         )
     )  # fmt: skip
@@ -92,7 +98,7 @@ def finished_event(draft: Draft, moment: Moment, server: str, action: str, *, na
     """Write that a part of an action was done, well."""
     draft.put(
         ActionEvent(
-            id=moment.id_of("event", name), action=action, server=server, name=name, host=host, result=SUCCESS,
+            id=event_of(action, name, host), action=action, server=server, name=name, host=host, result=SUCCESS,
             started_at_us=moment.now_us, finished_at_us=moment.now_us,
         )
     )  # fmt: skip

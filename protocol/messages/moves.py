@@ -258,6 +258,17 @@ class BeginConfirm(Request[ServerBundle]):
 
 
 @attrs.frozen(kw_only=True)
+class AbortConfirm(Request[Done]):
+    """Target, undo of `BeginConfirm`: still in VERIFY_RESIZE."""
+
+    METHOD = Method(name="abort_confirm", at=Role.CELL)
+
+    server: str
+    action: str
+    cause: ErrorReport
+
+
+@attrs.frozen(kw_only=True)
 class ReleaseSource(Request[Done]):
     """Source: migration `confirmed`, nothing held for it any more."""
 

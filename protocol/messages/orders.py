@@ -1,8 +1,11 @@
 """What users ask of the conductor, and what it tells them of the conversations that carry it out."""
 
+from collections.abc import Callable
+
 import attrs
 
 from protocol.bodies import tag_union
+from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
 from protocol.messages.servers import Origin
 from protocol.records import Flavor
@@ -25,6 +28,14 @@ class NewVolume:
     volume: str
     device: str
     boot_index: int | None = None
+
+
+def _one_of(*goals: Goal) -> Callable[[object, object, Goal], None]:
+    def check(_order: object, _field: object, goal: Goal) -> None:
+        if goal not in goals:
+            raise InvalidValue(name="goal", value=str(goal), rule=f"it must be {' or '.join(goals)}")
+
+    return check
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +72,7 @@ class SettleMove(Request[Accepted]):
     METHOD = Method(name="settle_move", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal  # confirm | revert
+    goal: Goal = attrs.field(validator=_one_of(Goal.CONFIRM, Goal.REVERT))
     origin: Origin
 
 
@@ -72,7 +83,7 @@ class PowerServer(Request[Accepted]):
     METHOD = Method(name="power_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal  # start | stop
+    goal: Goal = attrs.field(validator=_one_of(Goal.START, Goal.STOP))
     origin: Origin
 
 
@@ -83,7 +94,7 @@ class ChangeVolume(Request[Accepted]):
     METHOD = Method(name="change_volume", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal  # attach | detach
+    goal: Goal = attrs.field(validator=_one_of(Goal.ATTACH, Goal.DETACH))
     volume: str
     device: str
     origin: Origin

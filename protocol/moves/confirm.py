@@ -64,6 +64,7 @@ STEPS = (
         run=lambda story: moves.BeginConfirm(
             server=story.server, action=action(story), origin=order(story).origin
         ),
+        undo=lambda story: moves.AbortConfirm(server=story.server, action=action(story), cause=story.cause),
     ),
     Step(
         name="read_source", row="C2", at=at_source_cell, is_read=True,

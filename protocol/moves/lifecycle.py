@@ -197,7 +197,10 @@ def _finish_power(story: Story) -> servers.FinishTask:
 
 
 def _undo_power(story: Story) -> hosts.PowerGuest:
-    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=not _is_start(story))
+    former = story.reply("begin", ServerBundle).server.power_state
+    return hosts.PowerGuest(
+        server=story.server, permit=parties.held_permit(story), is_powered_on=former is PowerState.RUNNING
+    )
 
 
 def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:

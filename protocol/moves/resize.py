@@ -1,7 +1,9 @@
 """Resize and cold migrate: a server goes to a host in another cell, and waits there for confirm or revert.
 
-Read the steps top down; each stands beside its undo.  `row` is the row of the reference table that a step serves.
-Source is the cell and host that the server leaves, target the ones that it goes to.
+Read the steps top down; each stands beside its undo.  Source is the cell and host that the server leaves, target the
+ones that it goes to.  `row` is the row of Nova's tables that a step serves; docs/reference/steps.md says what each row
+is, and what the world holds after each step.  What a step reads off the journal is in `resize_story` (`told`) when it
+is of a resize alone, in `parties` when other plans share it.
 """
 
 from protocol.messages import hosts, moves, partners, root
@@ -14,6 +16,7 @@ from protocol.saga import Step
 from protocol.states import TaskState
 
 ACQUIRE = (
+    # Its undo only forbids a late take: the server is let go last, after every receiver has closed (`parties.plan`).
     Step(
         name="take", row="A0", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=told.goal(story)),
@@ -52,6 +55,7 @@ ATTEMPT = (
         ),
         undo=lambda story: FreeHost(server=story.server, consumer=story.server, host=chosen(story).host),
     ),
+    # It also gives the record as it is now: what the next step copies.
     Step(
         name="mark_cross_cell", row="A3", at=at_home, in_attempt=True,
         run=lambda story: moves.MarkCrossCell(server=story.server, migration=told.migration(story)),
@@ -80,6 +84,7 @@ ATTEMPT = (
         name="record_target_attachments", row="A7", at=at_chosen_cell, in_attempt=True, when=told.has_volumes,
         run=lambda story: moves.RecordAttachments(server=story.server, attachments=told.new_attachments(story)),
     ),
+    # After the copy, for the claim is written into it; and the proof last before the claim, to be as fresh as can be.
     Step(
         name="prove_target", row="A8", at=at_chosen_host, in_attempt=True,
         run=lambda story: hosts.ProveTarget(

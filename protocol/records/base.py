@@ -34,7 +34,7 @@ class Flavor:
 
 @attrs.frozen(kw_only=True)
 class MigrationContext:
-    """What an open move holds beside the server's own fields; which migration it is of differs from cell to cell."""
+    """What an open move holds beside the server's own fields; of which migration, and between which sizes."""
 
     migration: str
     old_flavor: str

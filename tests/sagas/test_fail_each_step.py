@@ -134,3 +134,64 @@ def _check_history(case: Case, step: str, before: Dump, after: Dump) -> None:
         migrations = after.told_since(before, Migration)
         expected = [MigrationStatus.ERROR] if is_told and step != case.told_from else []
         assert [row.status for row in migrations] == expected
+
+
+# --- alternates --------------------------------------------------------------------------------------------
+
+IN_AN_ATTEMPT: Final = [step.name for step in RESIZE.steps if step.in_attempt and not step.is_read]
+
+
+@pytest.mark.parametrize("step", IN_AN_ATTEMPT)
+async def test_a_refused_target_leaves_nothing_and_the_alternate_is_taken(step: str) -> None:
+    """The first choice is refused at any step of its attempt: the server is on the other host, as if chosen first."""
+    inbox = TroubledInbox()
+    async with cloud(*ACTIVE, world=troubled_world(inbox)) as world:
+        before = await dump(world)
+        inbox.trouble = Trouble(step, How.CLEAN, attempt=1)
+        await world.client.finish(clouds.resize(host=None))
+        after = await dump(world)
+        assert inbox.trouble.is_over
+        [refused, taken] = _hosts_of_target_cell(after)
+        assert taken == 1, "one of the two hosts has all"
+        assert refused == 0, "the other has nothing"
+        assert broken_promises(after, seen=before) == ()
+        assert after.told_since(before, Fault) == [], "what was refused on the way is no fault of the server's"
+        await world.client.finish(REVERT)
+        assert (await dump(world)).differences(before) == [
+            row for row in (await dump(world)).differences(before) if "status=<MigrationStatus.REVERTED" in row
+        ]
+
+
+def _hosts_of_target_cell(after: Dump) -> list[int]:
+    """Count how many of these each host has, of at most one kind each: allocation, claim, binding, guest."""
+    truth = after.truth
+    places = {
+        host: (
+            any(row.host == host for row in truth.all(Allocation)),
+            any(row.host == host for row in truth.all(Claim)),
+            any(row.host == host for row in truth.all(PortBinding)),
+            any(guest.host == host for guest in truth.guests),
+        )
+        for host in (clouds.TARGET_HOST, clouds.OTHER_HOST)
+    }
+    assert all(len(set(has)) == 1 for has in places.values()), places
+    return sorted(int(all(has)) for has in places.values())
+
+
+# --- afterwards --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backing", Backing)
+async def test_a_server_whose_move_failed_can_be_moved(backing: Backing) -> None:
+    """Failed as late as can be, then moved for good and confirmed: nothing of the failure is in the way."""
+    inbox = TroubledInbox()
+    async with cloud(*building(backing), world=troubled_world(inbox)) as world:
+        before = await dump(world)
+        inbox.trouble = Trouble("spawn_target", How.HALF)
+        with pytest.raises(HypervisorFailed):
+            await world.client.finish(clouds.resize())
+        await world.client.finish(clouds.resize())
+        await world.client.finish(CONFIRM)
+        after = await dump(world)
+        assert broken_promises(after, seen=before) == ()
+        assert [(row.host, row.flavor) for row in after.truth.all(Server)] == [(clouds.TARGET_HOST, clouds.SMALL)]

@@ -77,10 +77,14 @@ class Forest:
     async def _serve(self, cell: CellPath, *, task_status: Any) -> None:
         queue = Queue(cell, "cell")
         await self.wire.declare(queue)
-        async with self.post(cell, "cell").open() as post, anyio.create_task_group() as tasks:
-            async with self.wire.consume(queue, partial(self._take, post, tasks), prefetch=100):
-                task_status.started()
-                await anyio.sleep_forever()
+        post = self.post(cell, "cell")
+        async with (
+            post.open(),
+            anyio.create_task_group() as tasks,
+            self.wire.consume(queue, partial(self._take, post, tasks), prefetch=100),
+        ):
+            task_status.started()
+            await anyio.sleep_forever()
 
     def _take(self, post: Post, tasks: anyio.abc.TaskGroup, delivery: Delivery) -> None:
         for data in decode_frame(delivery.frame):
