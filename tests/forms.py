@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from protocol.cell_path import Address, CellPath
 from protocol.errors import Argument
+from protocol.messages.orders import ChangeVolume, PowerServer, SettleMove
+from protocol.states import Goal
 from tests.strategies import ADDRESSES, ARGUMENTS, PATHS, SCALARS
 
 #: Texts that every database keeps; what has a NUL is refused where it comes in.
@@ -27,6 +29,12 @@ _LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     CellPath: PATHS,
     Address: ADDRESSES,
     Argument: ARGUMENTS[Argument],
+}
+#: What an order may be for, where that is less than what any conversation may be for.
+_GOALS: Final[dict[type[Any], tuple[Goal, ...]]] = {
+    SettleMove: (Goal.CONFIRM, Goal.REVERT),
+    PowerServer: (Goal.START, Goal.STOP),
+    ChangeVolume: (Goal.ATTACH, Goal.DETACH),
 }
 
 
@@ -47,10 +55,12 @@ def of_type(annotation: Any) -> st.SearchStrategy[Any]:
     return of_class(annotation)
 
 
-@cache
-def of_class(cls: Any) -> st.SearchStrategy[Any]:
+def of_class(cls: type[Any]) -> st.SearchStrategy[Any]:
     """Give values of an attrs class."""
-    return st.builds(cls, **{field.alias: of_type(field.type) for field in attrs.fields(cls)})
+    fields = {field.alias: of_type(field.type) for field in attrs.fields(cls)}
+    if cls in _GOALS:
+        fields["goal"] = st.sampled_from(_GOALS[cls])
+    return st.builds(cls, **fields)
 
 
 def places(plain: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

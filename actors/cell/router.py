@@ -15,7 +15,7 @@ from actors.kernel.post import LINK, Post, Stamp
 from protocol import routing
 from protocol.cell_path import Address
 from protocol.envelope import Broadcast, Response, Targeted, passed
-from protocol.errors import CellferryError, CellTimeout, Forbidden, Unreachable, report
+from protocol.errors import CellferryError, CellTimeout, Forbidden, Overflow, Unreachable, report
 from protocol.errors_wire import encode_error
 from protocol.gather import CellAnswer, Gather, decode_answers, encode_answers
 from protocol.methods import METHODS, direction_of
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PREFETCH: Final = 64
 #: How many broadcasts are remembered, so that a doubled one runs once.
 SEEN_MAX: Final = 4096
+#: How many broadcasts may be waited for at a time.
+GATHERINGS_MAX: Final = 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +136,12 @@ class Router:
     def _receive(self, tasks: TaskGroup, via: CellPath | None, delivery: Delivery) -> None:
         envelopes, failure = take_apart(delivery.frame, partial(self._admitted, via=via))
         settle = partial(self._post.settle, delivery, f"{self.here} from {via}", failure)
-        tasks.start_soon(self._pass_all, envelopes, settle, name=f"router {self.here}")
+        gathers = [envelope for envelope in envelopes if isinstance(envelope, Broadcast) and envelope.call]
+        for envelope in gathers:
+            # Not part of its frame: it lasts as long as the slowest cell, and would hold back what comes behind it.
+            tasks.start_soon(self._pass, envelope, name=f"gather {self.here}")
+        others = [envelope for envelope in envelopes if envelope not in gathers]
+        tasks.start_soon(self._pass_all, others, settle, name=f"router {self.here}")
 
     def _admitted(self, envelope: Envelope, *, via: CellPath | None) -> Envelope:
         direction = envelope.direction if isinstance(envelope, Broadcast) else None
@@ -192,6 +199,8 @@ class Router:
     # --- broadcasts ------------------------------------------------------------------------------------------
 
     async def _broadcast(self, envelope: Broadcast) -> None:
+        if envelope.call and len(self._post.gatherings) >= GATHERINGS_MAX:
+            raise Overflow(what=f"the table of broadcasts of {self.here}", limit=GATHERINGS_MAX)
         if envelope.id in self._seen:
             self._events.emit("broadcast_doubled", at=str(self.here), method=envelope.method)
             return

@@ -18,7 +18,9 @@ STEPS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcd"), st.sampled_fr
 
 
 @given(rows=ROWS, steps=STEPS)
-def test_changes_are_the_difference_and_nothing_more(rows: list[HostMapping], steps: list[tuple[bool, str, str]]) -> None:
+def test_changes_are_the_difference_and_nothing_more(
+    rows: list[HostMapping], steps: list[tuple[bool, str, str]]
+) -> None:
     """Applied to what was read they give what the draft shows; a row put back as it was is no change."""
     draft = Draft(tuple(rows), (need(HostMapping),))
     for is_put, host, cell in steps:

@@ -9,8 +9,8 @@ import pytest
 from actors.assembly import Ports
 from actors.cell.actor import cell_actor
 from actors.compute.actor import host_actor
-from actors.conductor.actor import Conductor
 from actors.compute.drivers.memory import MemoryDriver
+from actors.conductor.actor import Conductor
 from actors.image.actor import image_actor
 from actors.kernel.actor import Actor
 from actors.network.actor import network_actor
@@ -27,7 +27,7 @@ from protocol.effects.registry import EFFECTS
 from protocol.envelope import Direction
 from protocol.messages.capacity import AddHost
 from protocol.methods import METHODS, direction_of
-from protocol.requests import Close, Form, Method, Request, Role, Way
+from protocol.requests import Close, Form, Request, Role, Way
 from sim.ports import SeededRandom, SerialIds, VirtualClock
 
 ROOT: Final = CellPath.parse("api")
@@ -110,16 +110,6 @@ def test_a_way_is_a_direction_or_free(way: Way, direction: Direction | None) -> 
         if request.METHOD.way is way:
             assert direction_of(request.METHOD.name) is direction
     assert direction_of("a_method_of_tomorrow") is None
-
-
-def test_a_request_that_names_no_reply_is_a_mistake() -> None:
-    """It is found when its reply is first asked for."""
-
-    class Nameless(Request):  # type: ignore[type-arg]  # the very mistake
-        METHOD = Method(name="nameless", at=Role.ANY)
-
-    with pytest.raises((AssertionError, AttributeError)):
-        Nameless.reply_type()
 
 
 def test_a_request_is_written_by_its_fields_alone() -> None:

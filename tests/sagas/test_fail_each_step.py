@@ -156,10 +156,6 @@ async def test_a_refused_target_leaves_nothing_and_the_alternate_is_taken(step: 
         assert refused == 0, "the other has nothing"
         assert broken_promises(after, seen=before) == ()
         assert after.told_since(before, Fault) == [], "what was refused on the way is no fault of the server's"
-        await world.client.finish(REVERT)
-        assert (await dump(world)).differences(before) == [
-            row for row in (await dump(world)).differences(before) if "status=<MigrationStatus.REVERTED" in row
-        ]
 
 
 def _hosts_of_target_cell(after: Dump) -> list[int]:

@@ -261,10 +261,10 @@ class FlakyStore(InlineStore):
     async def transact(self, work: Any, /, *arguments: Any, **named: Any) -> Any:
         """Run `work`, or do not, or do and say that it is unknown."""
         self.transactions += 1
-        if self.transactions % 5 == 3:
+        if self.transactions % 9 == 3:
             raise StoreUnavailable(store="flaky", reason="before")
         value = await super().transact(work, *arguments, **named)
-        if self.transactions % 7 == 0:
+        if self.transactions % 11 == 0:
             raise StoreUnavailable(store="flaky", reason="after")
         return value
 
@@ -279,7 +279,7 @@ async def test_a_store_that_is_away_now_and_then_ends_no_conversation() -> None:
         await InlineStore.transact(store, partial(_begin, conversing=conversing))
         conversing._store = store  # noqa: SLF001 - it became flaky when the conversation had begun
         conversing.start(journal, tasks)
-        await anyio.sleep(300)
+        await anyio.sleep(3600)
         play.store = store
         found = await InlineStore.transact(store, conversations)
         assert [each.is_closed for each in found] == [True]

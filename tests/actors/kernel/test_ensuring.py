@@ -64,9 +64,11 @@ async def test_it_is_acknowledged_when_it_is_durable_and_answered_when_it_is_don
         await rig.frame(asked(caller, Pull(), stamp()))
         await anyio.sleep(TAKES_S / 2)
         assert [name for name, _ in (await rig.memory()).keys] == ["c1:1:do:execute"]
-        assert not lever.is_pulled
-    await rig.wire.purge(QUEUE)
-    await rig.wire.declare(QUEUE)
+        assert lever.story == ["pulls"]
+    left: list[object] = []
+    async with rig.wire.consume(QUEUE, left.append, prefetch=1):
+        await anyio.sleep(1)
+    assert left == [], "it was acknowledged: only the store knows of it"
     async with rig.serving(*lever.handlers) as (_, caller):
         assert lever.is_pulled, "it is reconciled before anything is taken"
         assert await caller.call(ACTOR, Pull(), stamp=stamp()) == Counted(number=1)
