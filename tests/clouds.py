@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -43,6 +44,7 @@ OTHER_HOST: Final = "h5"  # In the target's cell, too.
 TINY: Final = Flavor(name="m1.tiny", vcpus=1, memory_mb=512, disk_gb=1)
 SMALL: Final = Flavor(name="m1.small", vcpus=1, memory_mb=2048, disk_gb=20)
 ORIGIN: Final = Origin(request_id="req-1", user="u", project="p")
+TIME: Final = re.compile(r"_at_us=\d+")
 #: What a failed operation leaves in the history of its server, and nothing else does.
 HISTORY: Final = (ServerAction, ActionEvent, Fault, Notification)
 
@@ -151,12 +153,17 @@ class Dump:
     truth: Truth
     rows: frozenset[str]
     history: frozenset[str]
-    new: tuple[Record, ...] = ()  # The history's rows that an earlier dump had not.
 
     def differences(self, earlier: Dump) -> list[str]:
         """Say what is there now and was not, and what was there and is gone; of the history only the latter."""
-        found = [f"new: {row}" for row in self.rows - earlier.rows] + [f"gone: {row}" for row in earlier.rows - self.rows]
-        return sorted([*found, *(f"forgotten: {row}" for row in earlier.history - self.history)])
+        new = (f"new: {row}" for row in self.rows - earlier.rows)
+        gone = (f"gone: {row}" for row in earlier.rows - self.rows)
+        return sorted([*new, *gone, *(f"forgotten: {row}" for row in earlier.history - self.history)])
+
+    def timeless(self) -> Dump:
+        """Give the same without the times at which things came about."""
+        rows, history = (frozenset(TIME.sub("_at_us=0", row) for row in rows) for rows in (self.rows, self.history))
+        return attrs.evolve(self, rows=rows, history=history)
 
     def told_since(self, earlier: Dump, kind: type[R]) -> list[R]:
         """List what the history tells beyond an earlier dump."""

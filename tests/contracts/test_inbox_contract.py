@@ -26,7 +26,7 @@ from protocol.draft import Changes, need
 from protocol.envelope import Key
 from protocol.errors import NotFound, Stale, StaleEpoch, Superseded
 from protocol.journal import Entry, Kind
-from protocol.records import RECORDS, Record
+from protocol.records import RECORDS
 from protocol.states import Goal
 from sim.clock import SimLoop
 from tests.forms import of_class
@@ -278,12 +278,16 @@ async def test_what_was_not_swept_is_found_once_nothing_older_is_open(store: Sto
 # --- rows --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.TABLE)
-@some
-@given(data=st.data())
-async def test_a_row_comes_back_as_it_was_written(store: Store, record: type[Record], data: st.DataObject) -> None:
+# Drawn before the test begins: what ends a draw early is not to pass through a coroutine.
+ROWS: Final = st.sampled_from(RECORDS).flatmap(lambda record: st.tuples(of_class(record), of_class(record)))
+
+
+@settings(some, max_examples=10 * some.max_examples)
+@given(rows=ROWS)
+async def test_a_row_comes_back_as_it_was_written(store: Store, rows: tuple[Any, Any]) -> None:
     """Every field of every class, written anew and over an old row, found by its key, and gone when dropped."""
-    row, other = data.draw(of_class(record)), data.draw(of_class(record))
+    row, other = rows
+    record = type(row)
     changed = attrs.evolve(other, **{name: getattr(row, name) for name in record.KEY})
     by_key = need(record, **{name: getattr(row, name) for name in record.KEY})
     for each in (row, changed):
