@@ -63,8 +63,6 @@ class TroubledInbox(SqlInbox):
     def __init__(self) -> None:
         self.trouble: Trouble | None = None
         self.held: Hold | None = None
-        self.driven: set[str | None] = set()  # Steps that a hypervisor has had a part in.
-        self._doing: str | None = None
 
     def look(self, connection: Connection, command: Command) -> Verdict:
         if self.trouble is not None and self.trouble.strikes(command, How.CLEAN):
@@ -75,7 +73,6 @@ class TroubledInbox(SqlInbox):
         return super().look(connection, command)
 
     def accept(self, connection: Connection, command: Command) -> None:
-        self._doing = None if command.key.is_plain or command.key.is_undo else command.key.step
         if self.trouble is not None and self.trouble.strikes(command, How.HALF):
             self.trouble.is_begun = True
         super().accept(connection, command)
@@ -86,8 +83,7 @@ class TroubledInbox(SqlInbox):
         super().settle(connection, command, reply=reply, is_error=is_error)
 
     def after_driver(self, server: str) -> None:
-        """Note that a driver has done something, and fail now, if it is to."""
-        self.driven.add(self._doing)
+        """Fail now that a driver has done something, if it is to."""
         if self.trouble is not None and self.trouble.is_begun:
             raise self.trouble.strike(server)
 
