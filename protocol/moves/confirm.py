@@ -4,35 +4,18 @@ Nothing here touches the running guest, so nothing here may ever harm the server
 """
 
 from protocol.cell_path import Address, CellPath, host_mailbox
-from protocol.ids import derived_id
 from protocol.messages import hosts, moves, partners, root
-from protocol.messages.orders import SettleMove
 from protocol.messages.servers import ReadServer, ServerBundle
 from protocol.moves import parties
-from protocol.moves.parties import at_home, at_root, brief
+from protocol.moves.parties import at_home, at_root
 from protocol.records import Migration
 from protocol.saga import Step, Story
 from protocol.states import Goal
 
 
-def order(story: Story) -> SettleMove:
-    """Give what the user asked for."""
-    asked = brief(story).order
-    assert isinstance(asked, SettleMove)
-    return asked
-
-
-def action(story: Story) -> str:
-    """Name the user's action in the server's history."""
-    return derived_id(story.conversation, "action")
-
-
 def migration(story: Story) -> Migration:
     """Give the move's record as the target had it when the confirm began."""
-    bundle = story.reply("begin_confirm", ServerBundle)
-    context = bundle.server.migration_context
-    assert context is not None
-    return next(row for row in bundle.migrations if row.uuid == context.migration)
+    return parties.open_migration(story.reply("begin_confirm", ServerBundle))
 
 
 def at_source_cell(story: Story) -> Address:
@@ -62,9 +45,9 @@ STEPS = (
     Step(
         name="begin_confirm", row="C0, C1", at=at_home, settles=True,
         run=lambda story: moves.BeginConfirm(
-            server=story.server, action=action(story), origin=order(story).origin
+            server=story.server, action=parties.action(story), origin=parties.origin(story)
         ),
-        undo=lambda story: moves.AbortConfirm(server=story.server, action=action(story), cause=story.cause),
+        undo=lambda story: moves.AbortConfirm(server=story.server, action=parties.action(story), cause=story.cause),
     ),
     Step(
         name="read_source", row="C2", at=at_source_cell, is_read=True,
@@ -93,7 +76,7 @@ STEPS = (
     Step(
         name="finish_confirm", row="C5, C6", at=at_home,
         run=lambda story: moves.FinishConfirm(
-            server=story.server, migration=migration(story).uuid, action=action(story)
+            server=story.server, migration=migration(story).uuid, action=parties.action(story)
         ),
     ),
 )  # fmt: skip

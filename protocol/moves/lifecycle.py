@@ -1,7 +1,6 @@
 """Create, start, stop, attach and detach: conversations of the same engine, with fewer steps."""
 
 from protocol.cell_path import Address, host_mailbox
-from protocol.ids import derived_id
 from protocol.messages import hosts, partners, root, servers
 from protocol.messages.capacity import AllocateHost, FreeHost
 from protocol.messages.orders import ChangeVolume, CreateServer, PowerServer
@@ -12,11 +11,6 @@ from protocol.moves.parties import at_chosen_cell, at_chosen_host, at_home, at_r
 from protocol.records import BlockDevice, Permit, RequestSpec
 from protocol.saga import Plan, Step, Story
 from protocol.states import Goal, PowerState, TaskState, VmState
-
-
-def action(story: Story) -> str:
-    """Name the user's action in the server's history."""
-    return derived_id(story.conversation, "action")
 
 
 def _take(goal: Goal) -> Step:
@@ -86,9 +80,9 @@ BUILD = (
         run=lambda story: servers.BuildServer(
             server=story.server, name=_new(story).name, flavor=_new(story).flavor, image=_new(story).image,
             host=chosen(story).host, availability_zone=chosen(story).availability_zone,
-            block_devices=_new_volumes(story), action=action(story), origin=_new(story).origin,
+            block_devices=_new_volumes(story), action=parties.action(story), origin=_new(story).origin,
         ),
-        undo=lambda story: servers.DestroyBuild(server=story.server, action=action(story)),
+        undo=lambda story: servers.DestroyBuild(server=story.server, action=parties.action(story)),
     ),
     Step(
         name="create_port", row="-", at=at_root("network"),
@@ -130,7 +124,8 @@ SETTLE = (
     Step(
         name="finish_build", row="-", at=at_chosen_cell,
         run=lambda story: servers.FinishBuild(
-            server=story.server, action=action(story), power_state=story.reply("spawn", hosts.GuestReport).power_state
+            server=story.server, action=parties.action(story),
+            power_state=story.reply("spawn", hosts.GuestReport).power_state,
         ),
     ),
     Step(
@@ -168,13 +163,13 @@ def _begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState 
     def run(story: Story) -> servers.BeginTask:
         order = brief(story).order
         return servers.BeginTask(
-            server=story.server, action=action(story), action_name=goal, event=event, origin=order.origin,
+            server=story.server, action=parties.action(story), action_name=goal, event=event, origin=order.origin,
             vm_states=states, task_state=task,
         )  # fmt: skip
 
     return Step(
         name="begin", row="-", at=at_home, run=run,
-        undo=lambda story: servers.AbortTask(server=story.server, action=action(story), cause=story.cause),
+        undo=lambda story: servers.AbortTask(server=story.server, action=parties.action(story), cause=story.cause),
     )  # fmt: skip
 
 
@@ -190,7 +185,7 @@ def _power(story: Story) -> hosts.PowerGuest:
 
 def _finish_power(story: Story) -> servers.FinishTask:
     return servers.FinishTask(
-        server=story.server, action=action(story),
+        server=story.server, action=parties.action(story),
         vm_state=VmState.ACTIVE if _is_start(story) else VmState.STOPPED,
         power_state=PowerState.RUNNING if _is_start(story) else PowerState.SHUTDOWN,
     )  # fmt: skip
@@ -283,7 +278,7 @@ ATTACH = parties.plan(
         Step(
             name="finish", row="-", at=at_home,
             run=lambda story: servers.FinishTask(
-                server=story.server, action=action(story), vm_state=None, power_state=None
+                server=story.server, action=parties.action(story), vm_state=None, power_state=None
             ),
         ),
     ),
@@ -324,7 +319,7 @@ DETACH = parties.plan(
         Step(
             name="finish", row="-", at=at_home,
             run=lambda story: servers.FinishTask(
-                server=story.server, action=action(story), vm_state=None, power_state=None
+                server=story.server, action=parties.action(story), vm_state=None, power_state=None
             ),
         ),
     ),

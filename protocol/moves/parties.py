@@ -8,12 +8,13 @@ import attrs
 from protocol.bodies import decode_body
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.errors import CellferryError, NoValidHost
+from protocol.ids import derived_id
 from protocol.messages.capacity import FindRoom, HostRoom, Room
 from protocol.messages.hosts import VolumePlace
 from protocol.messages.orders import Order
 from protocol.messages.root import ReleaseServer, Taken
-from protocol.messages.servers import ServerBundle
-from protocol.records import BlockDevice, Flavor
+from protocol.messages.servers import Origin, ServerBundle
+from protocol.records import BlockDevice, Flavor, Migration
 from protocol.requests import Gathered
 from protocol.saga import Plan, Step, Story
 
@@ -47,6 +48,23 @@ def plan(name: str, steps: tuple[Step, ...]) -> Plan:
         arbiter=at_root(),
         release=lambda story: ReleaseServer(server=story.server, conversation=story.conversation),
     )
+
+
+def action(story: Story) -> str:
+    """Name the user's action in the server's history."""
+    return derived_id(story.conversation, "action")
+
+
+def origin(story: Story) -> Origin:
+    """Tell who asked."""
+    return brief(story).order.origin
+
+
+def open_migration(begun: ServerBundle) -> Migration:
+    """Give the record of the move that a settling conversation found open when it began."""
+    context = begun.server.migration_context
+    assert context is not None, "no move is open"
+    return next(row for row in begun.migrations if row.uuid == context.migration)
 
 
 def taken(story: Story) -> Taken:

@@ -24,10 +24,10 @@ ACQUIRE = (
     Step(
         name="begin_move", row="A0", at=at_home,
         run=lambda story: moves.BeginMove(
-            server=story.server, goal=told.goal(story), action=told.action(story), flavor=told.order(story).flavor,
+            server=story.server, goal=told.goal(story), action=parties.action(story), flavor=told.order(story).flavor,
             origin=told.order(story).origin,
         ),
-        undo=lambda story: moves.AbortMove(server=story.server, action=told.action(story), cause=story.cause),
+        undo=lambda story: moves.AbortMove(server=story.server, action=parties.action(story), cause=story.cause),
     ),
     Step(
         name="hold_source", row="A1", at=at_home,
@@ -95,7 +95,7 @@ ATTEMPT = (
         name="claim_target", row="A8, A9", at=at_chosen_cell, in_attempt=True,
         run=lambda story: moves.ClaimTarget(
             server=story.server, migration=told.migration(story), cell=at_chosen_cell(story).cell,
-            host=chosen(story).host, new_flavor=told.flavor(story), action=told.action(story),
+            host=chosen(story).host, new_flavor=told.flavor(story), action=parties.action(story),
         ),
         undo=lambda story: moves.ReleaseTarget(server=story.server, host=chosen(story).host),
     ),
@@ -117,7 +117,7 @@ LEAVE = (
         name="prepare_source", row="A10", at=at_home,
         run=lambda story: moves.PrepareSource(
             server=story.server, migration=told.migration(story), new_flavor=told.flavor(story),
-            action=told.action(story),
+            action=parties.action(story),
         ),
         undo=lambda story: moves.UnprepareSource(server=story.server, migration=told.migration(story)),
     ),
@@ -170,7 +170,7 @@ LEAVE = (
     Step(
         name="mark_migrated", row="A11", at=at_home,
         run=lambda story: moves.MarkMigrated(
-            server=story.server, migration=told.migration(story), action=told.action(story)
+            server=story.server, migration=told.migration(story), action=parties.action(story)
         ),
         undo=lambda story: moves.UnmarkMigrated(
             server=story.server, migration=told.migration(story), power_state=told.server(story).power_state
@@ -223,7 +223,7 @@ COMMIT = (
         run=lambda story: moves.FinishTarget(
             server=story.server, migration=told.migration(story), sealed=story.reply("seal_source", ServerBundle),
             host=chosen(story).host, power_state=story.reply("spawn_target", hosts.GuestReport).power_state,
-            action=told.action(story),
+            action=parties.action(story),
         ),
     ),
     Step(
@@ -240,7 +240,7 @@ TIDY = (
     Step(
         name="hide_source", row="A14", at=at_home,
         run=lambda story: moves.HideSource(
-            server=story.server, action=told.action(story), target_host=chosen(story).host
+            server=story.server, action=parties.action(story), target_host=chosen(story).host
         ),
     ),
     Step(

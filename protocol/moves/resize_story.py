@@ -70,11 +70,6 @@ def migration(story: Story) -> str:
     return story.conversation
 
 
-def action(story: Story) -> str:
-    """Name the user's action in the server's history."""
-    return derived_id(story.conversation, "action")
-
-
 def image(story: Story) -> str:
     """Name the image that the root disk travels as."""
     return derived_id(story.conversation, "snapshot")

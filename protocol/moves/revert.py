@@ -10,27 +10,14 @@ import attrs
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.ids import derived_id
 from protocol.messages import hosts, moves, partners, root
-from protocol.messages.orders import SettleMove
 from protocol.messages.partners import NewAttachment
 from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
-from protocol.moves.parties import at_home, at_root, brief
+from protocol.moves.parties import at_home, at_root
 from protocol.records import Flavor, Migration, Permit, RequestSpec
 from protocol.requests import Request
 from protocol.saga import Step, Story
 from protocol.states import Goal, PowerState, VmState
-
-
-def order(story: Story) -> SettleMove:
-    """Give what the user asked for."""
-    asked = brief(story).order
-    assert isinstance(asked, SettleMove)
-    return asked
-
-
-def action(story: Story) -> str:
-    """Name the user's action in the server's history."""
-    return derived_id(story.conversation, "action")
 
 
 def target(story: Story) -> ServerBundle:
@@ -45,9 +32,7 @@ def source(story: Story) -> ServerBundle:
 
 def migration(story: Story) -> Migration:
     """Give the move's record as the target had it when the revert began."""
-    context = target(story).server.migration_context
-    assert context is not None
-    return next(row for row in target(story).migrations if row.uuid == context.migration)
+    return parties.open_migration(target(story))
 
 
 def at_source_cell(story: Story) -> Address:
@@ -160,9 +145,11 @@ PROVE = (
     ),
     Step(
         name="begin_revert", row="V0, V1", at=at_home,
-        run=lambda story: moves.BeginRevert(server=story.server, action=action(story), origin=order(story).origin),
+        run=lambda story: moves.BeginRevert(
+            server=story.server, action=parties.action(story), origin=parties.origin(story)
+        ),
         undo=lambda story: moves.AbortRevert(
-            server=story.server, migration=migration_of_undo(story), action=action(story), cause=story.cause
+            server=story.server, migration=migration_of_undo(story), action=parties.action(story), cause=story.cause
         ),
     ),
     Step(
@@ -213,7 +200,7 @@ RETURN = (
         run=lambda story: moves.ApplyReturn(
             server=story.server, migration=migration(story).uuid, sealed=sealed(story),
             attachments=kept_attachments(story), generation=parties.taken(story).mapping.generation + 1,
-            action=action(story),
+            action=parties.action(story),
         ),
     ),
     Step(
@@ -260,8 +247,8 @@ RETURN = (
     Step(
         name="finish_return", row="V8, V9", at=at_source_cell,
         run=lambda story: moves.FinishReturn(
-            server=story.server, migration=migration(story).uuid, action=action(story), target_host=target_host(story),
-            power_state=story.reply("start_source", hosts.GuestReport).power_state,
+            server=story.server, migration=migration(story).uuid, action=parties.action(story),
+            target_host=target_host(story), power_state=story.reply("start_source", hosts.GuestReport).power_state,
         ),
     ),
 )  # fmt: skip
