@@ -53,12 +53,17 @@ def _is_tuple(cls: object) -> bool:
     return get_origin(cls) is tuple
 
 
-def _tuple(value: object, cls: Any) -> tuple[Any, ...]:
-    # A text or a map would be taken apart, too.
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"{type(value).__name__} where a list is expected")
+def _tuple_of(cls: Any, converter: cattrs.Converter) -> Any:
     item, *_ = get_args(cls)
-    return tuple(CONVERTER.structure(each, item) for each in value)
+    structure_item = converter.get_structure_hook(item)
+
+    def structure(value: object, _: object) -> tuple[Any, ...]:
+        # A text or a map would be taken apart, too.
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"{type(value).__name__} where a list is expected")
+        return tuple([structure_item(each, item) for each in value])
+
+    return structure
 
 
 def _scalar(value: object, _: object) -> Argument:
@@ -82,7 +87,7 @@ def _make_converter() -> cattrs.Converter:
     # These two bases, for else an `IntEnum` is an int before it is an `Enum`.
     for base in (IntEnum, StrEnum):
         converter.register_structure_hook(base, _member)
-    converter.register_structure_hook_func(_is_tuple, _tuple)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_of)
     return converter
 
 

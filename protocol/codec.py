@@ -41,6 +41,8 @@ NESTING_MAX: Final = 32
 ITEMS_MAX: Final = 16_384
 PLAIN_TEXT_CHARS_MAX: Final = 262_144
 
+#: A size that says nothing about the texts in it.
+_UNKNOWN: Final = 2**63
 _UTF8_BYTES_MAX: Final = 4
 _HEADER_TEXT_BYTES_MAX: Final = 4096
 _HEADER_ITEMS_MAX: Final = 64
@@ -115,29 +117,49 @@ def _map(pairs: list[tuple[object, object]]) -> dict[object, object]:
     return found
 
 
-def _read(data: bytes, *, where: str, count: int, is_header: bool) -> list[Any]:
-    """Read exactly `count` msgpack objects that fill `data`."""
+def _read(data: bytes, *, where: str) -> Any:
+    """Read the one msgpack object that fills `data`."""
+    size = len(data)
+    try:
+        return msgpack.unpackb(
+            data,
+            object_pairs_hook=_map,
+            ext_hook=_no_extension,
+            max_str_len=min(size, PLAIN_TEXT_CHARS_MAX * _UTF8_BYTES_MAX),
+            max_bin_len=size,
+            max_array_len=min(size, ITEMS_MAX),
+            max_map_len=min(size, ITEMS_MAX),
+            max_ext_len=0,
+        )
+    except msgpack.ExtraData:
+        raise Malformed(where=where, what="bytes behind its end") from None
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise Malformed(where=where, what=str(error) or type(error).__name__) from None
+
+
+def _read_envelope(data: bytes) -> tuple[Any, Any]:
+    """Read the two msgpack objects, header and body, that fill `data`."""
     size = len(data)
     unpacker = msgpack.Unpacker(
-        use_list=not is_header,
+        use_list=False,
         read_size=512,
         max_buffer_size=max(size, 512),
         object_pairs_hook=_map,
         ext_hook=_no_extension,
-        max_str_len=min(size, _HEADER_TEXT_BYTES_MAX if is_header else PLAIN_TEXT_CHARS_MAX * _UTF8_BYTES_MAX),
+        max_str_len=min(size, _HEADER_TEXT_BYTES_MAX),
         max_bin_len=size,
-        max_array_len=min(size, _HEADER_ITEMS_MAX if is_header else ITEMS_MAX),
-        max_map_len=min(size, _HEADER_ITEMS_MAX if is_header else ITEMS_MAX),
+        max_array_len=min(size, _HEADER_ITEMS_MAX),
+        max_map_len=min(size, _HEADER_ITEMS_MAX),
         max_ext_len=0,
     )
     unpacker.feed(data)
     try:
-        found = [unpacker.unpack() for _ in range(count)]
+        header, body = unpacker.unpack(), unpacker.unpack()
     except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise Malformed(where=where, what=str(error) or type(error).__name__) from None
+        raise Malformed(where="envelope", what=str(error) or type(error).__name__) from None
     if unpacker.tell() != size:
-        raise Malformed(where=where, what="bytes behind its end")
-    return found
+        raise Malformed(where="envelope", what="bytes behind its end")
+    return header, body
 
 
 # --- plain data --------------------------------------------------------------------------------------------
@@ -145,11 +167,14 @@ def _read(data: bytes, *, where: str, count: int, is_header: bool) -> list[Any]:
 
 def pack(value: object, *, where: str = "value", bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """Write plain data: None, bool, int, float, str, bytes, and lists and maps with text keys of such."""
-    _require_plain(value, where)
     try:
         data: bytes = msgpack.packb(value)
     except UnicodeEncodeError:
         raise Malformed(where=where, what="a text with a surrogate") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        _require_plain(value, where, size=_UNKNOWN)
+        raise Malformed(where=where, what=str(error)) from None
+    _require_plain(value, where, size=len(data))
     require_size(where, len(data), bytes_max)
     return data
 
@@ -157,24 +182,31 @@ def pack(value: object, *, where: str = "value", bytes_max: int = BODY_BYTES_MAX
 def unpack(data: bytes, *, where: str, bytes_max: int = BODY_BYTES_MAX) -> object:
     """Read plain data; `where` names it in the error when it is none."""
     require_size(where, len(data), bytes_max)
-    [value] = _read(data, where=where, count=1, is_header=False)
-    _require_plain(value, where)
+    value = _read(data, where=where)
+    _require_plain(value, where, size=len(data))
     return value
 
 
-def _require_plain(value: object, where: str) -> None:
+def _require_plain(value: Any, where: str, *, size: int) -> None:
+    # Every value of every message passes here: what is common is told apart by its exact type, and no text is longer
+    # than the `size` bytes of the whole.
+    is_any_text_long = size > PLAIN_TEXT_CHARS_MAX
     # Level by level, for plain data may come from a stranger and a recursion would be as deep as he likes.
-    level: list[object] = [value]
+    level: list[Any] = [value]
     for _ in range(NESTING_MAX):
-        below: list[object] = []
+        below: list[Any] = []
         for item in level:
-            if type(item) is dict:
+            kind = type(item)
+            if kind is str:
+                if is_any_text_long:
+                    _require_leaf(item, where)
+            elif kind is dict:
                 _require_map(item, where)
                 below.extend(item.values())
-            elif type(item) is list or type(item) is tuple:
+            elif kind is list or kind is tuple:
                 require_size(f"a list in {where}", len(item), ITEMS_MAX)
                 below.extend(item)
-            else:
+            elif item is not None and kind is not bool and not (kind is int and NUMBER_MIN <= item <= NUMBER_MAX):
                 _require_leaf(item, where)
         if not below:
             return
@@ -182,8 +214,13 @@ def _require_plain(value: object, where: str) -> None:
     raise TooLarge(what=f"the nesting of {where}", size=NESTING_MAX + 1, limit=NESTING_MAX)
 
 
-def _require_map(found: dict[object, object], where: str) -> None:
+def _require_map(found: dict[Any, Any], where: str) -> None:
     require_size(f"a map in {where}", len(found), ITEMS_MAX)
+    try:
+        if len("".join(found)) <= PLAIN_TEXT_CHARS_MAX:  # All keys are texts, and none is too long.
+            return
+    except TypeError:
+        pass
     for key in found:
         if not isinstance(key, str):
             raise Malformed(where=where, what=f"a map with a {type(key).__name__} as key")
@@ -209,7 +246,7 @@ def _require_leaf(item: object, where: str) -> None:
 def encode(envelope: Envelope) -> bytes:
     """Write an envelope; the body and the trailing fields go as they came."""
     if envelope.trailing:
-        _require_plain(envelope.trailing, "the trailing fields of an envelope")
+        _require_plain(envelope.trailing, "the trailing fields of an envelope", size=_UNKNOWN)
     kind, specific = _specific(envelope)
     context, key = envelope.context, envelope.key
     header = (
@@ -247,7 +284,7 @@ def _specific(envelope: Envelope) -> tuple[int, tuple[object, ...]]:
 def decode(data: bytes) -> Envelope:
     """Read an envelope; refuse anything that `encode` could not have meant."""
     require_size("an envelope", len(data), ENVELOPE_BYTES_MAX)
-    fields, body = _read(data, where="envelope", count=2, is_header=True)
+    fields, body = _read_envelope(data)
     require_layout("envelope", (fields, body), _ENVELOPE)
     require_layout("header", fields[: len(_LEAD)], _LEAD)
     schema, kind = fields[: len(_LEAD)]
@@ -260,7 +297,7 @@ def decode(data: bytes) -> Envelope:
     known, trailing = fields[: len(layout)], fields[len(layout) :]
     require_layout("header", known, layout)
     if trailing:
-        _require_plain(trailing, "header")
+        _require_plain(trailing, "header", size=len(data))
     try:
         return _envelope(known, trailing, body)
     except InvalidValue as error:
@@ -294,9 +331,19 @@ def _envelope(known: tuple[Any, ...], trailing: tuple[object, ...], body: bytes)
     return Response(target=_address(specific[0]), answers=specific[1], is_error=specific[2], **common)
 
 
-# The same few cells and actors are named over and over, and values are immutable.
+# The same few values are named over and over, and all of them are immutable.
 _address: Final = lru_cache(maxsize=4096)(Address.parse)
 _cell: Final = lru_cache(maxsize=4096)(CellPath.parse)
+
+
+@lru_cache(maxsize=4096)
+def _known_context(request_id: str, user: str, project: str, is_admin: bool, trace_parent: str) -> Context:
+    return Context(request_id=request_id, user=user, project=project, is_admin=is_admin, trace_parent=trace_parent)
+
+
+@lru_cache(maxsize=4096)
+def _known_key(scope: str, attempt: int, step: str, is_undo: bool) -> Key:
+    return Key(scope=scope, attempt=attempt, step=step, is_undo=is_undo)
 
 
 def _route(cells: tuple[Any, ...]) -> tuple[CellPath, ...]:
@@ -312,16 +359,14 @@ def _direction(text: str) -> Direction:
 
 def _context(fields: tuple[Any, ...]) -> Context:
     require_layout("context", fields, _CONTEXT)
-    request_id, user, project, is_admin, trace_parent = fields
-    return Context(request_id=request_id, user=user, project=project, is_admin=is_admin, trace_parent=trace_parent)
+    return _known_context(*fields)
 
 
 def _key(fields: tuple[Any, ...]) -> Key | None:
     if not fields:
         return None
     require_layout("key", fields, _KEY)
-    scope, attempt, step, is_undo = fields
-    return Key(scope=scope, attempt=attempt, step=step, is_undo=is_undo)
+    return _known_key(*fields)
 
 
 # --- frames ------------------------------------------------------------------------------------------------
@@ -338,7 +383,7 @@ def encode_frame(envelopes: Sequence[bytes]) -> bytes:
 def decode_frame(data: bytes) -> list[bytes]:
     """Take a wire message apart; each envelope is then decoded, or refused, alone."""
     require_size("a frame", len(data), FRAME_BYTES_MAX)
-    [envelopes] = _read(data, where="frame", count=1, is_header=False)
+    envelopes = _read(data, where="frame")
     if type(envelopes) is not list:
         raise Malformed(where="frame", what="not an array")
     require_all("frame", envelopes, bytes)

@@ -48,7 +48,9 @@ class Draft:
         """List the rows of that class with those values, by key."""
         assert any(needed.covers(record, where) for needed in self._needs), f"{record.__name__} {where} is not declared"
         rows = [row for (kind, _), row in self._now.items() if kind is record and _matches(row, where)]
-        return cast("tuple[R, ...]", tuple(sorted(rows, key=lambda row: row.key)))
+        if len(rows) > 1:
+            rows.sort(key=lambda row: row.key)
+        return cast("tuple[R, ...]", tuple(rows))
 
     def find(self, record: type[R], /, **where: str) -> R | None:
         """Give the only row with those values, or None."""
@@ -74,9 +76,14 @@ class Draft:
 
     def changes(self) -> Changes:
         """Tell what differs from what was read."""
-        puts = tuple(row for at, row in self._now.items() if self._before.get(at) != row)
+        puts = tuple(row for at, row in self._now.items() if _differs(self._before.get(at), row))
         drops = tuple(row for at, row in self._before.items() if at not in self._now)
         return Changes(puts=puts, drops=drops)
+
+
+def _differs(before: Record | None, now: Record) -> bool:
+    # Most rows are as they were read: the very same.
+    return before is not now and before != now
 
 
 def _matches(row: Record, where: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ under an epoch below that of the closing, and be fenced by it.
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, TypeVar, cast
 
 import attrs
@@ -27,6 +28,7 @@ from protocol.requests import Poison, Request
 ATTEMPTS_MAX: Final = 8
 DECODED_MAX: Final = 1024
 T = TypeVar("T")
+_ATTEMPT: Final = attrgetter("attempt")
 
 
 @attrs.frozen
@@ -265,7 +267,7 @@ def _to_undo(plan: Plan, journal: Journal) -> Iterator[Entry]:
 
 
 def _attempt(journal: Journal) -> int:
-    return max((entry.attempt for entry in journal.entries), default=0) or 1
+    return max(map(_ATTEMPT, journal.entries), default=0) or 1
 
 
 def _first_cause(journal: Journal) -> ErrorReport:

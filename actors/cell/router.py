@@ -12,6 +12,7 @@ import attrs
 from actors.kernel.frames import take_apart
 from actors.kernel.ports import Queue
 from actors.kernel.post import LINK, Post, Stamp
+from actors.kernel.workers import Workers
 from protocol import routing
 from protocol.cell_path import Address
 from protocol.envelope import Broadcast, Response, Targeted, passed
@@ -24,9 +25,10 @@ from protocol.requests import Form, Way
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anyio.abc import TaskGroup, TaskStatus
+    from anyio.abc import TaskStatus
 
     from actors.kernel.ports import Delivery, Events, Ids, Wire
+    from actors.kernel.workers import Starter
     from protocol.cell_path import CellPath
     from protocol.envelope import Envelope
 
@@ -127,21 +129,25 @@ class Router:
         for queue in queues:
             await wire.declare(queue)
         async with self._post.open(), anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as consumers:
+            workers = Workers(tasks)
             for queue, via in queues.items():
-                receive = partial(self._receive, tasks, via)
+                receive = partial(self._receive, workers, via)
                 await consumers.enter_async_context(wire.consume(queue, receive, prefetch=PREFETCH))
             task_status.started()
             await anyio.sleep_forever()
 
-    def _receive(self, tasks: TaskGroup, via: CellPath | None, delivery: Delivery) -> None:
+    def _receive(self, tasks: Starter, via: CellPath | None, delivery: Delivery) -> None:
         envelopes, failure = take_apart(delivery.frame, partial(self._admitted, via=via))
         settle = partial(self._post.settle, delivery, f"{self.here} from {via}", failure)
         gathers = [envelope for envelope in envelopes if isinstance(envelope, Broadcast) and envelope.call]
         for envelope in gathers:
             # Not part of its frame: it lasts as long as the slowest cell, and would hold back what comes behind it.
             tasks.start_soon(self._pass, envelope, name=f"gather {self.here}")
-        others = [envelope for envelope in envelopes if envelope not in gathers]
-        tasks.start_soon(self._pass_all, others, settle, name=f"router {self.here}")
+        others = [envelope for envelope in envelopes if not (isinstance(envelope, Broadcast) and envelope.call)]
+        if others:
+            tasks.start_soon(self._pass_all, others, settle, name=f"router {self.here}")
+        else:
+            settle()
 
     def _admitted(self, envelope: Envelope, *, via: CellPath | None) -> Envelope:
         direction = envelope.direction if isinstance(envelope, Broadcast) else None
@@ -159,9 +165,12 @@ class Router:
     async def _pass_all(self, envelopes: list[Envelope], settle: Callable[[], None]) -> None:
         # Side by side, so that one destination that is away does not hold up the others; settled when the next
         # queue of each has taken it.
-        async with anyio.create_task_group() as tasks:
-            for envelope in envelopes:
-                tasks.start_soon(self._pass, envelope)
+        if len(envelopes) == 1:
+            await self._pass(envelopes[0])
+        else:
+            async with anyio.create_task_group() as tasks:
+                for envelope in envelopes:
+                    tasks.start_soon(self._pass, envelope)
         settle()
 
     async def _pass(self, envelope: Envelope) -> None:

@@ -23,6 +23,11 @@ class Transactional:
     run: Callable[[Connection, Any, Moment], Any]
 
 
+def as_it_is(_connection: Connection, _request: Any, result: Any, _moment: Moment) -> Any:
+    """Store nothing of what came of it, and answer with that."""
+    return result
+
+
 @attrs.frozen(kw_only=True)
 class Ensuring:
     """Carried out on something that has no transactions: a hypervisor, files, another service, a conversation.
@@ -34,7 +39,7 @@ class Ensuring:
     request: type[Request[Any]]
     ensure: Callable[[Any, Moment], Awaitable[Any]]
     accept: Callable[[Connection, Any, Moment], None] = lambda _connection, _request, _moment: None
-    settle: Callable[[Connection, Any, Any, Moment], Any] = lambda _connection, _request, result, _moment: result
+    settle: Callable[[Connection, Any, Any, Moment], Any] = as_it_is
 
 
 Handler: TypeAlias = Transactional | Ensuring

@@ -12,8 +12,7 @@ from protocol.errors import Overflow
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from anyio.abc import TaskGroup
-
+    from actors.kernel.workers import Starter
     from protocol.envelope import Targeted
 
 MAILBOX_MAX: Final = 1024
@@ -45,7 +44,7 @@ class Mailbox:
         """Tell how many more letters fit."""
         return self._limit - self._size
 
-    def put(self, letter: Letter, tasks: TaskGroup) -> None:
+    def put(self, letter: Letter, tasks: Starter) -> None:
         """Take a letter in; raise `Overflow` when the mailbox is full."""
         if self._size >= self._limit:
             raise Overflow(what="the mailbox", limit=self._limit)

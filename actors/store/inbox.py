@@ -3,13 +3,16 @@
 Every function here runs inside the transaction of the effect that it guards.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, func, select, union_all, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.base import Executable
 
 from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Verdict
+from actors.store.statements import Statement
 from actors.store.tables import EPOCHS, FLOORS, INBOX
 from protocol.envelope import Key
 from protocol.errors import Stale, StaleEpoch, Superseded
@@ -21,10 +24,55 @@ POISONED: Final = "poisoned"
 #: How many plain calls of one sender are remembered.
 WINDOW: Final = 1024
 
-_BY_KEY = select(INBOX).where(INBOX.c.key == bindparam("key"))
-_HIGHEST = select(EPOCHS.c.epoch).where(EPOCHS.c.server == bindparam("server"))
-_FLOOR = select(FLOORS.c.epoch)
-_NEWEST = select(func.max(INBOX.c.number)).where(INBOX.c.scope == bindparam("scope"), INBOX.c.is_plain)
+
+def _raise_epoch(insert: Callable[..., sqlite.Insert]) -> Executable:
+    statement = insert(EPOCHS)
+    return statement.on_conflict_do_update(
+        index_elements=["server"],
+        set_={"epoch": statement.excluded.epoch},
+        where=EPOCHS.c.epoch < statement.excluded.epoch,
+    )
+
+
+def _raise_floor(insert: Callable[..., sqlite.Insert]) -> Executable:
+    statement = insert(FLOORS)
+    return statement.on_conflict_do_update(index_elements=["id"], set_={"epoch": statement.excluded.epoch})
+
+
+def _write(insert: Callable[..., sqlite.Insert]) -> Executable:
+    statement = insert(INBOX)
+    return statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: statement.excluded[name] for name in ("state", "reply", "request", "is_error")},
+        where=INBOX.c.state == ACCEPTED,
+    )
+
+
+_BY_KEY: Final = Statement(select(INBOX).where(INBOX.c.key == bindparam("key")))
+_UNFINISHED: Final = Statement(select(INBOX).where(INBOX.c.state == ACCEPTED).order_by(INBOX.c.epoch, INBOX.c.key))
+_NEWEST: Final = Statement(
+    select(func.max(INBOX.c.number)).where(INBOX.c.scope == bindparam("scope"), INBOX.c.is_plain)
+)
+_HAD_EFFECT: Final = Statement(
+    select(INBOX.c.key).where(INBOX.c.scope == bindparam("scope"), INBOX.c.had_effect).limit(1)
+)
+_KEYS: Final = Statement(select(INBOX.c.key, INBOX.c.epoch).where(INBOX.c.is_plain.is_(False)))
+_WRITE: Final = Statement(_write)
+_POISON: Final = Statement(
+    update(INBOX).where(INBOX.c.key == bindparam("which")).values(state=POISONED, reply=None, request=b"")
+)
+_FORGET_PLAIN: Final = Statement(
+    delete(INBOX).where(INBOX.c.scope == bindparam("scope"), INBOX.c.is_plain, INBOX.c.number <= bindparam("newest"))
+)
+_FORGET_KEYS: Final = Statement(delete(INBOX).where(INBOX.c.is_plain.is_(False), INBOX.c.epoch < bindparam("lowest")))
+_LEAST: Final = union_all(
+    select(EPOCHS.c.epoch).where(EPOCHS.c.server == bindparam("server")), select(FLOORS.c.epoch)
+).subquery()
+_HIGHEST: Final = Statement(select(func.max(_LEAST.c.epoch)))
+_RAISE_EPOCH: Final = Statement(_raise_epoch)
+_FORGET_EPOCHS: Final = Statement(delete(EPOCHS).where(EPOCHS.c.epoch < bindparam("lowest")))
+_FLOOR: Final = Statement(select(FLOORS.c.epoch))
+_RAISE_FLOOR: Final = Statement(_raise_floor)
 
 
 class SqlInbox:
@@ -34,7 +82,7 @@ class SqlInbox:
         """Tell whether the command is new here, known, or being worked on; refuse one that may not be carried out."""
         if not command.key.is_plain:
             self._check_epoch(connection, command)
-        row = connection.execute(_BY_KEY, {"key": str(command.key)}).one_or_none()
+        row = _BY_KEY.first(connection, key=str(command.key))
         if row is not None:
             if row.state == POISONED:
                 raise Superseded(key=str(command.key))
@@ -55,15 +103,13 @@ class SqlInbox:
             self._raise_epoch(connection, command)
         self._write(connection, command, state=REPLIED, reply=reply, is_error=is_error)
         if command.key.is_plain:
-            old = INBOX.c.number <= command.key.attempt - WINDOW
-            connection.execute(delete(INBOX).where(INBOX.c.scope == command.key.scope, INBOX.c.is_plain, old))
+            _FORGET_PLAIN.run(connection, scope=command.key.scope, newest=command.key.attempt - WINDOW)
 
     def unfinished(self, connection: Connection) -> tuple[Command, ...]:
         """List the commands that were accepted and never answered, in the order of their epochs."""
-        rows = connection.execute(select(INBOX).where(INBOX.c.state == ACCEPTED).order_by(INBOX.c.epoch, INBOX.c.key))
         return tuple(
             Command(key=Key.parse(row.key), server=row.server, epoch=row.epoch, method=row.method, body=row.request)
-            for row in rows
+            for row in _UNFINISHED.all(connection)
         )
 
     def close(self, connection: Connection, closing: Closing) -> None:
@@ -72,94 +118,55 @@ class SqlInbox:
         A conversation that had no effect here never had the server: it fences nobody.
         """
         lowest_open = closing.lowest_open
-        had_effect = select(INBOX.c.key).where(INBOX.c.scope == closing.conversation, INBOX.c.had_effect).limit(1)
-        if connection.execute(had_effect).first() is not None:
-            self._set_epoch(connection, closing.server, closing.epoch)
-        floor = connection.execute(_FLOOR).scalar() or 0
-        if lowest_open > floor:
-            statement = _insert(connection, "floor").values(id=0, epoch=lowest_open)
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["id"], set_={"epoch": statement.excluded.epoch})
-            )
-        connection.execute(delete(INBOX).where(INBOX.c.is_plain.is_(False), INBOX.c.epoch < lowest_open))
-        connection.execute(delete(EPOCHS).where(EPOCHS.c.epoch < lowest_open))
+        if _HAD_EFFECT.first(connection, scope=closing.conversation) is not None:
+            _RAISE_EPOCH.run(connection, server=closing.server, epoch=closing.epoch)
+        if lowest_open > (_FLOOR.scalar(connection) or 0):
+            _RAISE_FLOOR.run(connection, id=0, epoch=lowest_open)
+        _FORGET_KEYS.run(connection, lowest=lowest_open)
+        _FORGET_EPOCHS.run(connection, lowest=lowest_open)
 
     def _check_epoch(self, connection: Connection, command: Command) -> None:
-        highest = connection.execute(_HIGHEST, {"server": command.server}).scalar() or 0
-        floor = connection.execute(_FLOOR).scalar() or 0
-        if command.epoch < max(highest, floor):
-            raise StaleEpoch(server=command.server, epoch=command.epoch, highest=max(highest, floor))
+        highest = _HIGHEST.scalar(connection, server=command.server) or 0
+        if command.epoch < highest:
+            raise StaleEpoch(server=command.server, epoch=command.epoch, highest=highest)
 
     def _raise_epoch(self, connection: Connection, command: Command) -> None:
         # Only what has an effect: a refused command of another conversation must not fence the one that has the server.
         if not command.key.is_plain:
-            self._set_epoch(connection, command.server, command.epoch)
+            _RAISE_EPOCH.run(connection, server=command.server, epoch=command.epoch)
 
     def _has_effect(self, connection: Connection, command: Command) -> bool:
         if not command.key.is_undo:
             return True
-        execute = connection.execute(_BY_KEY, {"key": str(attrs.evolve(command.key, is_undo=False))}).one_or_none()
+        execute = _BY_KEY.first(connection, key=str(attrs.evolve(command.key, is_undo=False)))
         return bool(execute is not None and execute.had_effect)
 
-    def _set_epoch(self, connection: Connection, server: str, epoch: int) -> None:
-        statement = _insert(connection, "epoch").values(server=server, epoch=epoch)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["server"],
-                set_={"epoch": statement.excluded.epoch},
-                where=EPOCHS.c.epoch < statement.excluded.epoch,
-            )
-        )
-
     def _check_window(self, connection: Connection, key: Key) -> None:
-        newest = connection.execute(_NEWEST, {"scope": key.scope}).scalar()
+        newest = _NEWEST.scalar(connection, scope=key.scope)
         if newest is not None and key.attempt <= newest - WINDOW:
             raise Stale(sender=key.scope, sequence=key.attempt, floor=newest - WINDOW + 1)
 
     def _poison(self, connection: Connection, command: Command) -> bool:
         """Turn the execute of this undo into a tombstone; tell whether it may have left anything."""
         execute = attrs.evolve(command, key=attrs.evolve(command.key, is_undo=False))
-        row = connection.execute(_BY_KEY, {"key": str(execute.key)}).one_or_none()
+        row = _BY_KEY.first(connection, key=str(execute.key))
         if row is None:
             self._write(connection, execute, state=POISONED, reply=None, is_error=False)
             return False
-        connection.execute(
-            update(INBOX).where(INBOX.c.key == str(execute.key)).values(state=POISONED, reply=None, request=b"")
-        )
+        _POISON.run(connection, which=str(execute.key))
         return bool(row.state == ACCEPTED or row.had_effect)
 
     def _write(
         self, connection: Connection, command: Command, *, state: str, reply: bytes | None, is_error: bool
     ) -> None:
-        statement = _insert(connection, "inbox").values(
-            key=str(command.key), scope=command.key.scope, number=command.key.attempt, is_plain=command.key.is_plain,
-            server=command.server, epoch=command.epoch, state=state, method=command.method,
-            request=command.body if state == ACCEPTED else b"", reply=reply, is_error=is_error,
+        _WRITE.run(
+            connection, key=str(command.key), scope=command.key.scope, number=command.key.attempt,
+            is_plain=command.key.is_plain, server=command.server, epoch=command.epoch, state=state,
+            method=command.method, request=command.body if state == ACCEPTED else b"", reply=reply, is_error=is_error,
             had_effect=state != POISONED and not is_error and self._has_effect(connection, command),
         )  # fmt: skip
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["key"],
-                set_={
-                    "state": statement.excluded.state,
-                    "reply": statement.excluded.reply,
-                    "request": statement.excluded.request,
-                    "is_error": statement.excluded.is_error,
-                },
-                where=INBOX.c.state == ACCEPTED,
-            )
-        )
-
-
-_TARGETS = {"floor": FLOORS, "epoch": EPOCHS, "inbox": INBOX}
-
-
-def _insert(connection: Connection, what: str) -> "sqlite.Insert | postgresql.Insert":
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return insert(_TARGETS[what])
 
 
 def remembered(connection: Connection, actor: str, waiting: int) -> Memory:
     """Tell what an actor remembers of conversations, for the truth."""
-    rows = connection.execute(select(INBOX.c.key, INBOX.c.epoch).where(INBOX.c.is_plain.is_(False)))
-    return Memory(actor=actor, keys=tuple((row.key, row.epoch) for row in rows), waiting=waiting)
+    return Memory(actor=actor, keys=tuple((row.key, row.epoch) for row in _KEYS.all(connection)), waiting=waiting)

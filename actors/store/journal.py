@@ -1,14 +1,59 @@
 """The journals of conversations, their leases, and the one counter from which all epochs come."""
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from typing import Final
+
+from sqlalchemy import bindparam, func, insert, select, update
 
 from actors.kernel.ports import Connection, Lease
+from actors.store.statements import Statement
 from actors.store.tables import CONVERSATIONS, COUNTERS, ENTRIES
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
 from protocol.states import Goal
 from protocol.truth import ConversationTruth
+
+_ROW: Final = select(CONVERSATIONS)
+_IS_IT: Final = CONVERSATIONS.c.conversation == bindparam("which")
+_OPEN: Final = CONVERSATIONS.c.is_closed.is_(False)
+_CHANGE: Final = update(CONVERSATIONS).where(_IS_IT)
+
+_FIND: Final = Statement(_ROW.where(_IS_IT))
+_LOCK: Final = Statement(
+    select(CONVERSATIONS.c.server, CONVERSATIONS.c.epoch, CONVERSATIONS.c.waits_for, CONVERSATIONS.c.is_closed)
+    .where(_IS_IT)
+    .with_for_update()
+)
+_ALL: Final = Statement(_ROW.order_by(CONVERSATIONS.c.first_epoch))
+_STILL_OPEN: Final = Statement(select(CONVERSATIONS.c.conversation).where(_OPEN).order_by(CONVERSATIONS.c.first_epoch))
+_LOWEST_OPEN: Final = Statement(
+    select(func.min(CONVERSATIONS.c.first_epoch)).where(_OPEN, CONVERSATIONS.c.conversation != bindparam("but"))
+)
+_UNSWEPT: Final = Statement(
+    select(CONVERSATIONS.c.conversation).where(
+        CONVERSATIONS.c.is_closed, CONVERSATIONS.c.is_swept.is_(False), CONVERSATIONS.c.epoch < bindparam("lowest")
+    )
+)
+_BEGIN: Final = Statement(insert(CONVERSATIONS))
+_GO_ON: Final = Statement(_CHANGE.values(waits_for=None, is_closed=bindparam("is_over")))
+_TAKE_OVER: Final = Statement(
+    _CHANGE.values(owner=bindparam("by"), epoch=bindparam("under"), until_us=bindparam("end_us"))
+)
+_PARK: Final = Statement(_CHANGE.values(waits_for=bindparam("reason")))
+_SWEPT: Final = Statement(_CHANGE.values(is_swept=True))
+
+_WRITE: Final = Statement(insert(ENTRIES))
+_READ: Final = Statement(select(ENTRIES).where(ENTRIES.c.conversation == bindparam("which")).order_by(ENTRIES.c.seq))
+_ENDED: Final = Statement(select(ENTRIES.c.conversation).where(ENTRIES.c.kind == Kind.END.value))
+
+_COUNTER: Final = Statement(select(COUNTERS.c.value))
+_COUNT: Final = Statement(
+    lambda insert: (
+        insert(COUNTERS)
+        .values(name="epoch", value=1)
+        .on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + 1})
+        .returning(COUNTERS.c.value)
+    )
+)
 
 
 class SqlJournals:
@@ -16,17 +61,12 @@ class SqlJournals:
 
     def begin(self, connection: Connection, lease: Lease, *, goal: Goal, payload: bytes, at_us: int) -> Journal:
         """Open a conversation under the next epoch; one that is open already is given as it is."""
-        found = connection.execute(
-            select(CONVERSATIONS.c.conversation).where(CONVERSATIONS.c.conversation == lease.conversation)
-        ).scalar()
-        if found is not None:
+        if _FIND.first(connection, which=lease.conversation) is not None:
             return self.read(connection, lease.conversation)
         epoch = self.next_epoch(connection)
-        connection.execute(
-            insert(CONVERSATIONS).values(
-                conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
-                first_epoch=epoch, epoch=epoch, until_us=lease.until_us, is_closed=False, is_swept=False,
-            )
+        _BEGIN.run(
+            connection, conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
+            first_epoch=epoch, epoch=epoch, until_us=lease.until_us, waits_for=None, is_closed=False, is_swept=False,
         )  # fmt: skip
         entry = Entry(seq=0, epoch=epoch, kind=Kind.BEGIN, at_us=at_us, payload=payload)
         self._write(connection, lease.conversation, entry)
@@ -37,53 +77,46 @@ class SqlJournals:
 
         With an entry the conversation goes on: it waits for nothing any more.
         """
-        row = connection.execute(
-            select(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).with_for_update()
-        ).one()
+        row = _LOCK.one(connection, which=conversation)
         if row.epoch != entry.epoch:
             raise StaleEpoch(server=row.server, epoch=entry.epoch, highest=row.epoch)
         self._write(connection, conversation, entry)
-        connection.execute(
-            update(CONVERSATIONS)
-            .where(CONVERSATIONS.c.conversation == conversation)
-            .values(waits_for=None, is_closed=entry.kind is Kind.RELEASED)
-        )
+        is_over = entry.kind is Kind.RELEASED
+        if row.waits_for is not None or row.is_closed is not is_over:
+            _GO_ON.run(connection, which=conversation, is_over=is_over)
 
     def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
         """Become the owner of a conversation, under the next epoch."""
-        connection.execute(
-            update(CONVERSATIONS)
-            .where(CONVERSATIONS.c.conversation == conversation)
-            .values(owner=owner, epoch=self.next_epoch(connection), until_us=until_us)
-        )
+        _TAKE_OVER.run(connection, which=conversation, by=owner, under=self.next_epoch(connection), end_us=until_us)
         return self.read(connection, conversation)
+
+    def renew(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> int:
+        """Take the next epoch for a conversation that this owner still has; raise `StaleEpoch` when another has it."""
+        self.epoch(connection, conversation, owner=owner)
+        self.take_over(connection, conversation, owner=owner, until_us=until_us)
+        return self.epoch(connection, conversation, owner=owner)
 
     def park(self, connection: Connection, conversation: str, waits_for: str | None) -> None:
         """Write what a conversation waits for; None: it goes on."""
-        connection.execute(
-            update(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).values(waits_for=waits_for)
-        )
+        _PARK.run(connection, which=conversation, reason=waits_for)
 
     def read(self, connection: Connection, conversation: str) -> Journal:
         """Give a conversation's journal."""
-        row = connection.execute(
-            select(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation)
-        ).one_or_none()
+        row = _FIND.first(connection, which=conversation)
         if row is None:
             raise NotFound(kind="conversation", name=conversation)
-        rows = connection.execute(select(ENTRIES).where(ENTRIES.c.conversation == conversation).order_by(ENTRIES.c.seq))
         entries = tuple(
             Entry(
                 seq=each.seq, epoch=each.epoch, kind=Kind(each.kind), at_us=each.at_us, step=each.step,
                 attempt=each.attempt, is_undo=each.is_undo, payload=each.payload,
             )
-            for each in rows
+            for each in _READ.all(connection, which=conversation)
         )  # fmt: skip
         return Journal(conversation=conversation, server=row.server, goal=Goal(row.goal), entries=entries)
 
     def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another owner has it."""
-        row = connection.execute(select(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation)).one()
+        row = _FIND.one(connection, which=conversation)
         if row.owner != owner:
             # Whatever epoch its former owner had, the new one's is higher.
             raise StaleEpoch(server=row.server, epoch=row.epoch - 1, highest=row.epoch)
@@ -91,56 +124,42 @@ class SqlJournals:
 
     def still_open(self, connection: Connection) -> tuple[str, ...]:
         """List the conversations that are not closed, oldest first."""
-        statement = select(CONVERSATIONS.c.conversation).where(CONVERSATIONS.c.is_closed.is_(False))
-        return tuple(connection.execute(statement.order_by(CONVERSATIONS.c.first_epoch)).scalars())
+        return _STILL_OPEN.scalars(connection)
 
     def next_epoch(self, connection: Connection) -> int:
         """Take the next number of the one rising counter."""
-        dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = dialect(COUNTERS).values(name="epoch", value=1)
-        statement = statement.on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + 1})
-        return int(connection.execute(statement.returning(COUNTERS.c.value)).scalar_one())
+        return int(_COUNT.one(connection)[0])
 
     def lowest_open(self, connection: Connection, *, but: str) -> int:
         """Give the lowest epoch of any conversation that is not closed, `but` left out; none: one that is to come."""
-        lowest = connection.execute(
-            select(func.min(CONVERSATIONS.c.first_epoch)).where(
-                CONVERSATIONS.c.is_closed.is_(False), CONVERSATIONS.c.conversation != but
-            )
-        ).scalar()
+        lowest = _LOWEST_OPEN.scalar(connection, but=but)
         if lowest is not None:
             return int(lowest)
-        return int(connection.execute(select(COUNTERS.c.value)).scalar_one()) + 1
+        return int(_COUNTER.one(connection)[0]) + 1
 
     def unswept(self, connection: Connection, lowest_open: int) -> tuple[Journal, ...]:
         """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""
-        statement = select(CONVERSATIONS.c.conversation).where(
-            CONVERSATIONS.c.is_closed, CONVERSATIONS.c.is_swept.is_(False), CONVERSATIONS.c.epoch < lowest_open
-        )
-        return tuple(self.read(connection, name) for name in connection.execute(statement).scalars())
+        names = _UNSWEPT.scalars(connection, lowest=lowest_open)
+        return tuple(self.read(connection, name) for name in names)
 
     def swept(self, connection: Connection, conversation: str) -> None:
         """Write that every receiver has forgotten a conversation."""
-        connection.execute(
-            update(CONVERSATIONS).where(CONVERSATIONS.c.conversation == conversation).values(is_swept=True)
-        )
+        _SWEPT.run(connection, which=conversation)
 
     def _write(self, connection: Connection, conversation: str, entry: Entry) -> None:
-        connection.execute(
-            insert(ENTRIES).values(
-                conversation=conversation, seq=entry.seq, epoch=entry.epoch, kind=entry.kind.value, at_us=entry.at_us,
-                step=entry.step, attempt=entry.attempt, is_undo=entry.is_undo, payload=entry.payload,
-            )
+        _WRITE.run(
+            connection, conversation=conversation, seq=entry.seq, epoch=entry.epoch, kind=entry.kind.value,
+            at_us=entry.at_us, step=entry.step, attempt=entry.attempt, is_undo=entry.is_undo, payload=entry.payload,
         )  # fmt: skip
 
 
 def conversations(connection: Connection) -> tuple[ConversationTruth, ...]:
     """Tell how far each conversation is, for the truth."""
-    ended = set(connection.execute(select(ENTRIES.c.conversation).where(ENTRIES.c.kind == Kind.END.value)).scalars())
+    ended = set(_ENDED.scalars(connection))
     return tuple(
         ConversationTruth(
             conversation=row.conversation, server=row.server, goal=Goal(row.goal), epoch=row.first_epoch,
             is_ended=row.conversation in ended, is_closed=row.is_closed, waits_for=row.waits_for,
         )
-        for row in connection.execute(select(CONVERSATIONS).order_by(CONVERSATIONS.c.first_epoch))
+        for row in _ALL.all(connection)
     )  # fmt: skip

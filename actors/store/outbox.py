@@ -2,47 +2,47 @@
 
 from typing import Final
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, func, select
 
 from actors.kernel.ports import Connection, Outgoing
+from actors.store.statements import Statement
 from actors.store.tables import OUTBOX
 from protocol.cell_path import Address
 
 BATCH_MAX: Final = 64
+
+_LAST: Final = Statement(select(func.max(OUTBOX.c.seq)))
+_ENQUEUE: Final = Statement(lambda insert: insert(OUTBOX).on_conflict_do_nothing(index_elements=["id"]))
+_OLDEST: Final = Statement(select(OUTBOX).order_by(OUTBOX.c.seq).limit(BATCH_MAX))
+_COUNT: Final = Statement(select(func.count()).select_from(OUTBOX))
+_RETIRE: Final = Statement(delete(OUTBOX).where(OUTBOX.c.id == bindparam("id")))
 
 
 def enqueue(connection: Connection, rows: tuple[Outgoing, ...]) -> None:
     """Write messages that are to go out once this transaction is committed."""
     if not rows:
         return
-    last = connection.execute(select(func.max(OUTBOX.c.seq))).scalar() or 0
+    last = _LAST.scalar(connection) or 0
     for number, row in enumerate(rows, start=1):
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(
-            insert(OUTBOX)
-            .values(
-                id=row.id, seq=last + number, target=str(row.target), method=row.method, server=row.server,
-                body=row.body,
-            )
-            .on_conflict_do_nothing(index_elements=["id"])
+        _ENQUEUE.run(
+            connection, id=row.id, seq=last + number, target=str(row.target), method=row.method, server=row.server,
+            body=row.body,
         )  # fmt: skip
 
 
 def waiting(connection: Connection) -> tuple[Outgoing, ...]:
     """List the oldest messages that nobody has acknowledged yet, in order."""
-    rows = connection.execute(select(OUTBOX).order_by(OUTBOX.c.seq).limit(BATCH_MAX))
     return tuple(
         Outgoing(id=row.id, target=Address.parse(row.target), method=row.method, server=row.server, body=row.body)
-        for row in rows
+        for row in _OLDEST.all(connection)
     )
 
 
 def count(connection: Connection) -> int:
     """Count the messages that nobody has acknowledged yet."""
-    return int(connection.execute(select(func.count()).select_from(OUTBOX)).scalar_one())
+    return int(_COUNT.one(connection)[0])
 
 
 def retire(connection: Connection, message: str) -> None:
     """Forget a message that its receiver has acknowledged."""
-    connection.execute(delete(OUTBOX).where(OUTBOX.c.id == message))
+    _RETIRE.run(connection, id=message)

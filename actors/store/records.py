@@ -1,17 +1,18 @@
 """Rows to records and back: loads what a command needs, saves what it changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import and_, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import Executable, Select
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.base import Executable
 
 from actors.kernel.ports import Connection
-from actors.store.tables import METADATA, kinds
+from actors.store.statements import Statement
+from actors.store.tables import METADATA, TABLES, kinds
 from protocol.bodies import from_plain, to_plain
 from protocol.draft import Changes, Need
 from protocol.effects.registry import Moment, apply, needs_of
@@ -31,43 +32,48 @@ def carry_out(connection: Connection, command: Request[R], moment: Moment) -> tu
 
 def load(connection: Connection, needs: tuple[Need, ...]) -> tuple[Record, ...]:
     """Read the rows that `needs` name, each once."""
-    found: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
-    for need in needs:
-        statement = _select(need.record.TABLE, tuple(name for name, _ in need.where))
-        for row in connection.execute(statement, dict(need.where)).mappings():
-            record = _to_record(need.record, row)
-            found[need.record, record.key] = record
-    return tuple(found.values())
+    rows = [row for need in needs for row in _rows(connection, need)]
+    if len(needs) == len({need.record for need in needs}):
+        return tuple(rows)
+    return tuple({(type(row), row.key): row for row in rows}.values())
+
+
+def _rows(connection: Connection, need: Need) -> list[Record]:
+    statement = _select(need.record.TABLE, tuple([name for name, _ in need.where]))
+    return [_to_record(need.record, row) for row in statement.all(connection, **dict(need.where))]
 
 
 def save(connection: Connection, changes: Changes) -> None:
     """Write and delete the rows that `changes` name."""
     for record in changes.drops:
-        key = {f"key_{name}": getattr(record, name) for name in record.KEY}
-        connection.execute(_delete(record.TABLE), key)
+        _delete(record.TABLE).run(connection, **{name: getattr(record, name) for name in record.KEY})
     for record in changes.puts:
-        connection.execute(_upsert(record.TABLE, connection.dialect.name), _to_row(record))
+        _upsert(record.TABLE).run(connection, **_to_row(record))
 
 
 @cache
-def _select(name: str, fields: tuple[str, ...]) -> Select[Any]:
+def _select(name: str, fields: tuple[str, ...]) -> Statement:
     table = METADATA.tables[name]
-    return select(table).where(*(table.c[field] == bindparam(field) for field in fields))
+    return Statement(select(table).where(*(table.c[field] == bindparam(field) for field in fields)))
 
 
 @cache
-def _delete(name: str) -> Executable:
+def _delete(name: str) -> Statement:
     table = METADATA.tables[name]
-    return delete(table).where(and_(*(column == bindparam(f"key_{column.name}") for column in table.primary_key)))
+    return Statement(delete(table).where(*(column == bindparam(column.name) for column in table.primary_key)))
 
 
 @cache
-def _upsert(name: str, dialect: str) -> Executable:
+def _upsert(name: str) -> Statement:
     table = METADATA.tables[name]
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     key = [column.name for column in table.primary_key]
-    others = {column.name: insert.excluded[column.name] for column in table.c if column.name not in key}
-    return insert.on_conflict_do_update(index_elements=key, set_=others)
+
+    def write(insert: Callable[..., sqlite.Insert]) -> Executable:
+        statement = insert(table)
+        others = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+        return statement.on_conflict_do_update(index_elements=key, set_=others)
+
+    return Statement(write)
 
 
 def _reader(annotation: Any) -> Read | None:
@@ -79,17 +85,20 @@ def _reader(annotation: Any) -> Read | None:
     return lambda plain: from_plain(plain, annotation)
 
 
+_NAMES: Final = {record: tuple(column.name for column in table.columns) for record, table in TABLES.items()}
 _READERS: Final = {
-    record: tuple((field.name, _reader(field.type)) for field in attrs.fields(record))  # type: ignore[arg-type]  # every Record is an attrs class
+    record: [(place, read) for place, field in enumerate(attrs.fields(record)) if (read := _reader(field.type))]  # type: ignore[arg-type]  # every Record is an attrs class
     for record in RECORDS
 }
 
 
-def _to_record(record: type[Record], row: Mapping[Any, Any]) -> Record:
-    values = {
-        name: row[name] if read is None or row[name] is None else read(row[name]) for name, read in _READERS[record]
-    }
-    return record(**values)
+def _to_record(record: type[Record], row: Sequence[Any]) -> Record:
+    # A table has a column for each field, in their order.
+    values = list(row)
+    for place, read in _READERS[record]:
+        if values[place] is not None:
+            values[place] = read(values[place])
+    return record(**dict(zip(_NAMES[record], values, strict=True)))
 
 
 def _to_row(record: Record) -> dict[str, Any]:

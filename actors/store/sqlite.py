@@ -6,19 +6,20 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 import sqlalchemy
-from anyio.lowlevel import checkpoint
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from actors.store.statements import driver_of, run_sql
 from protocol.errors import Overflow, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
 P = ParamSpec("P")
@@ -30,6 +31,10 @@ GROUP_MAX: Final = 128
 WAITING_MAX: Final = 10_000
 #: How long another process may hold the file's write lock before a transaction gives up.
 BUSY_TIMEOUT_MS: Final = 5_000
+#: How many statements a connection keeps prepared: all that a cell has.
+STATEMENTS_MAX: Final = 512
+#: How many sets of tables an empty in-memory store is kept ready for.
+TEMPLATES_MAX: Final = 16
 #: How often a process tries to switch a new file to WAL while others do the same.
 WAL_TRIES_MAX: Final = 50
 MEMORY: Final = ":memory:"
@@ -61,15 +66,17 @@ class InlineStore:
     may run between the commit and the caller's next line, and a caller cancelled there has committed.
     """
 
-    def __init__(self) -> None:
-        """Make an empty database, without tables."""
-        self._connection = _create_engine(MEMORY).connect()
+    def __init__(self, content: bytes = b"") -> None:
+        """Make a database of this content; none: one without tables."""
+        self._connection = _memory_engine().connect()
+        if content:
+            driver_of(self._connection).deserialize(content)
 
     async def transact(
         self, work: Callable[Concatenate[sqlalchemy.Connection, P], T], /, *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Run `work` in one transaction: committed when it returns, undone when it raises."""
-        await checkpoint()
+        await asyncio.sleep(0)
         if self._connection.closed:
             raise StoreUnavailable(store=MEMORY, reason="it is closed")
         try:
@@ -78,20 +85,25 @@ class InlineStore:
             if (unavailable := _unavailable(error, store=MEMORY)) is None:
                 raise
             raise unavailable from error
-        await checkpoint()
+        await asyncio.sleep(0)
         return cast("T", value)
 
     def close(self) -> None:
         """Forget the database; closing it again changes nothing."""
         self._connection.close()
-        self._connection.engine.dispose()
 
 
 def open_inline(metadata: sqlalchemy.MetaData) -> InlineStore:
     """Make an empty in-memory store that has the tables of `metadata`; its owner closes it."""
-    store = InlineStore()
-    _run_alone(store._connection, metadata.create_all)  # noqa: SLF001 - opening is not async, transact is.
-    return store
+    return InlineStore(_empty(metadata, tuple(metadata.tables.values())))
+
+
+@lru_cache(maxsize=TEMPLATES_MAX)
+def _empty(metadata: sqlalchemy.MetaData, tables: tuple[sqlalchemy.Table, ...]) -> bytes:
+    """Give the content of a database with these tables: making them one by one takes as long as many transactions."""
+    with _memory_engine().connect() as connection:
+        _run_alone(connection, lambda connection: metadata.create_all(connection, tables=tables))
+        return driver_of(connection).serialize()
 
 
 @attrs.frozen(kw_only=True)
@@ -227,18 +239,19 @@ class SqliteStore:
 
     def _run_group(self, calls: Sequence[Call]) -> Sequence[_Outcome]:
         connection = self._connect()
-        with _transaction(connection):
-            outcomes = [self._run_in_savepoint(connection, call) for call in calls]
+        outcomes: Sequence[_Outcome] = _run_alone(
+            connection, lambda connection: [self._run_in_savepoint(connection, call) for call in calls]
+        )
         self._count(sum(isinstance(outcome, _Done) for outcome in outcomes))
         return outcomes
 
     def _run_in_savepoint(self, connection: sqlalchemy.Connection, call: Call) -> _Outcome:
         # One name for all, unlike SQLAlchemy's numbered ones, keeps the driver's statement cache small.
-        connection.exec_driver_sql("SAVEPOINT waiting")
+        run_sql(connection, "SAVEPOINT waiting")
         outcome = self._outcome(lambda: call(connection))
         if isinstance(outcome, _Failed):
-            connection.exec_driver_sql("ROLLBACK TO waiting")
-        connection.exec_driver_sql("RELEASE waiting")
+            run_sql(connection, "ROLLBACK TO waiting")
+        run_sql(connection, "RELEASE waiting")
         return outcome
 
     def _run_one(self, call: Call) -> _Outcome:
@@ -263,7 +276,7 @@ class SqliteStore:
         self._commits += 1
 
     def _connect(self) -> sqlalchemy.Connection:
-        if self._connection is not None and (self._connection.closed or _driver(self._connection).in_transaction):
+        if self._connection is not None and (self._connection.closed or driver_of(self._connection).in_transaction):
             self._disconnect()
         if self._connection is None:
             self._connection = self._engine.connect()
@@ -308,29 +321,33 @@ def _resolve(answers: Sequence[tuple[_Waiting, _Outcome]]) -> None:
             waiting.answer.set_result(outcome)
 
 
-@contextmanager
-def _transaction(connection: sqlalchemy.Connection) -> Iterator[None]:
+def _run_alone(connection: sqlalchemy.Connection, call: Call) -> Any:
+    # On the driver itself: SQLAlchemy's own border costs as much as a whole transaction of ours.
+    run_sql(connection, "BEGIN IMMEDIATE")
     try:
-        with connection.begin():
-            yield
-    finally:
-        # SQLite keeps a transaction open whose COMMIT it refused, and SQLAlchemy holds it for ended.
-        with suppress(sqlite3.Error, SQLAlchemyError):  # The error that led here is the one to tell.
-            if _driver(connection).in_transaction:
-                _driver(connection).rollback()
-
-
-def _run_alone(connection: sqlalchemy.Connection, call: Call) -> object:
-    with _transaction(connection):
         value = call(connection)
-        # Some errors roll the transaction back by themselves, and then COMMIT succeeds without doing anything.
-        if not _driver(connection).in_transaction:
-            raise StoreUnavailable(store=_name(connection), reason="the database gave up the transaction")
+        _commit(connection)
+    except BaseException:
+        _undo(connection)
+        raise
     return value
 
 
-def _driver(connection: sqlalchemy.Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", connection.connection.driver_connection)
+def _commit(connection: sqlalchemy.Connection) -> None:
+    # Some errors roll the transaction back by themselves, and what came after them is no longer of one piece.
+    if not driver_of(connection).in_transaction:
+        raise StoreUnavailable(store=_name(connection), reason="the database gave up the transaction")
+    if connection.in_transaction():  # The work called SQLAlchemy's own `execute`, which joined in.
+        connection.commit()
+    else:
+        run_sql(connection, "COMMIT")
+
+
+def _undo(connection: sqlalchemy.Connection) -> None:
+    with suppress(sqlite3.Error, SQLAlchemyError):  # The error that led here is the one to tell.
+        connection.rollback()
+        # SQLite keeps a transaction open whose COMMIT it refused, and SQLAlchemy holds it for ended.
+        driver_of(connection).rollback()
 
 
 def _name(connection: sqlalchemy.Connection) -> str:
@@ -351,13 +368,16 @@ def _unavailable(error: BaseException, *, store: str) -> StoreUnavailable | None
 
 def _create_engine(database: str) -> sqlalchemy.Engine:
     url = sqlalchemy.URL.create("sqlite", database=database)
-    # One connection: in memory it is the database itself, and a file is written by one thread anyway.
-    engine = sqlalchemy.create_engine(
-        url, poolclass=sqlalchemy.StaticPool, connect_args={"check_same_thread": database != MEMORY}
-    )
+    # No pool: in memory each connection is a database, and a file is written by one thread with one connection.
+    connect_args = {"check_same_thread": database != MEMORY, "cached_statements": STATEMENTS_MAX}
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=connect_args)
     sqlalchemy.event.listen(engine, "connect", _prepare)
-    sqlalchemy.event.listen(engine, "begin", _begin)
     return engine
+
+
+@cache
+def _memory_engine() -> sqlalchemy.Engine:
+    return _create_engine(MEMORY)
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -378,7 +398,3 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _begin(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import Enum
+from functools import cache
 from types import NoneType
 from typing import Any, Final, get_args
 
@@ -139,4 +140,9 @@ CONDUCTOR_TABLES: Final = _metadata((), CONVERSATIONS, ENTRIES, COUNTERS)
 
 def partner_tables(*records: type[Record]) -> MetaData:
     """Give the tables of the image, volume or network actor."""
-    return _metadata(records)
+    return _partner_tables(tuple(record.TABLE for record in records))
+
+
+@cache
+def _partner_tables(names: tuple[str, ...]) -> MetaData:
+    return _metadata(record for record in RECORDS if record.TABLE in names)
