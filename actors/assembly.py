@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.compute.drivers.base import Driver
     from actors.kernel.actor import Actor
-    from actors.kernel.ports import Clock, Events, Ids, Inbox, Random, Store, Wire
+    from actors.kernel.ports import Clock, Events, Ids, Inbox, Journals, Random, Store, Wire
     from actors.partners.ports import ImageFiles, VolumeFiles
     from protocol.cell_path import CellPath
     from protocol.records import Host
@@ -45,12 +45,13 @@ class Ports:
     random: Random
     events: Events
     inbox: Inbox = attrs.field(factory=SqlInbox)
+    journals: Journals = attrs.field(factory=SqlJournals)
     slot: str = "0"  # Which replica this process is of each of its actors.
     _posts: list[Post] = attrs.field(factory=list, init=False, eq=False)
 
-    def calls(self) -> tuple[CallTruth, ...]:
-        """Tell how the calls of all actors of this process were answered."""
-        now_s = anyio.current_time()
+    def calls(self, now_s: float | None = None) -> tuple[CallTruth, ...]:
+        """Tell how the calls of all actors of this process were answered, as of now by its loop's clock."""
+        now_s = anyio.current_time() if now_s is None else now_s
         return tuple(call for post in self._posts for call in post.calls.truth(now_s))
 
     def post(self, cell: CellPath, mailbox: str) -> Post:
@@ -104,7 +105,7 @@ def conductor(ports: Ports, root: CellPath, store: Store) -> Member:
     """Make the conductor."""
     post = ports.post(root, "conductor")
     made = Conductor(
-        post=post, store=store, inbox=ports.inbox, journals=SqlJournals(), clock=ports.clock, random=ports.random,
+        post=post, store=store, inbox=ports.inbox, journals=ports.journals, clock=ports.clock, random=ports.random,
         owner=f"conductor:{ports.slot}",
     )  # fmt: skip
     return _member(post, made)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import anyio
 
 from actors.kernel.frames import take_apart
-from actors.kernel.handlers import Ensuring, Handler, Transactional
+from actors.kernel.handlers import Ensuring, Handler, Transactional, as_it_is
 from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
 from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Queue
+from actors.kernel.workers import Workers
 from protocol.bodies import decode_body, encode_body
 from protocol.effects.registry import Moment
 from protocol.envelope import Targeted
@@ -33,10 +34,11 @@ from protocol.requests import Close, Done, Poison
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from anyio.abc import TaskGroup, TaskStatus
+    from anyio.abc import TaskStatus
 
     from actors.kernel.ports import Clock, Delivery, Inbox, Store
     from actors.kernel.post import Post
+    from actors.kernel.workers import Starter
     from protocol.envelope import Envelope
 
 PREFETCH: Final = 64
@@ -73,7 +75,7 @@ class Actor:
         async with anyio.create_task_group() as tasks:
             for work in self._background:
                 tasks.start_soon(work)
-            async with self.post.wire.consume(queue, partial(self._receive, tasks), prefetch=PREFETCH):
+            async with self.post.wire.consume(queue, partial(self._receive, Workers(tasks)), prefetch=PREFETCH):
                 task_status.started()
                 await anyio.sleep_forever()
 
@@ -89,7 +91,7 @@ class Actor:
 
     # --- intake ----------------------------------------------------------------------------------------------
 
-    def _receive(self, tasks: TaskGroup, delivery: Delivery) -> None:
+    def _receive(self, tasks: Starter, delivery: Delivery) -> None:
         envelopes, failure = take_apart(delivery.frame, _targeted)
         room = self._mailbox.room
         if len(envelopes) > room:
@@ -175,10 +177,14 @@ class Actor:
             return await self._remember_refusal(command, error)
 
     async def _remember_refusal(self, command: Command | None, error: CellferryError) -> Reply:
-        """Store a refusal, so that the same command is always refused alike; an undo is never refused for good."""
+        """Store what a plain call is refused with, so that the same call is always refused alike.
+
+        A step's refusal is not stored: it has left nothing, or (an ensuring one) is still being worked on.  The step
+        is undone with poison, or, where its conversation can only go forward, asked again until it is done.
+        """
         body = encode_error(report(error, cell=str(self.post.me.cell)))
         is_outcome = not error.is_retryable and not isinstance(error, _NO_OUTCOME)
-        if command is None or command.key.is_undo or not is_outcome:
+        if command is None or not command.key.is_plain or not is_outcome:
             return body, True
         return await self.store.transact(self._settle, command, body, is_error=True)
 
@@ -223,6 +229,8 @@ class Actor:
             result = await handler.ensure(request, moment)
         except CellferryError as error:
             return await self._remember_refusal(command, error)
+        if command is None and handler.settle is as_it_is:
+            return encode_body(result), False  # There is nothing to store.
 
         def settle(connection: Connection) -> Reply:
             reply = encode_body(handler.settle(connection, request, result, moment))

@@ -142,7 +142,7 @@ class Conversations:
         A conversation that closes while an older one is open leaves its keys behind: they may only go when nothing
         that is still under way could be mistaken for newer.  What is away now is swept with the next.
         """
-        lowest_open = await self._store.transact(self._journals.lowest_open, but="")
+        lowest_open = await self.lowest_open()
         for journal in await self._store.transact(self._journals.unswept, lowest_open):
             request = Close(server=journal.server, conversation=journal.conversation, lowest_open=lowest_open)
             try:
@@ -181,12 +181,15 @@ class Conversations:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another conductor has it."""
         return await self._store.transact(self._journals.epoch, journal.conversation, owner=self._owner)
 
-    async def close_epoch(self, journal: Journal) -> tuple[int, int]:
-        """Take the epoch under which a conversation closes, and the lowest one that stays open."""
-        conversation = journal.conversation
-        await self._store.transact(self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us())
-        epoch = await self.epoch_of(journal)
-        return epoch, await self._store.transact(self._journals.lowest_open, but=conversation)
+    async def renew(self, journal: Journal) -> int:
+        """Take the next epoch for a conversation; raise `StaleEpoch` when another conductor has it."""
+        return await self._store.transact(
+            self._journals.renew, journal.conversation, owner=self._owner, until_us=self._until_us()
+        )
+
+    async def lowest_open(self, *, but: str = "") -> int:
+        """Give the lowest epoch of the conversations that are not closed."""
+        return await self._store.transact(self._journals.lowest_open, but=but)
 
     async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:
         """Send a command once; give its reply or raise the error."""
@@ -266,42 +269,53 @@ class _Run:
         self._journal = await self._all.append(self._journal, done)
 
     async def _answer(self, send: Send) -> Any:
-        stamp = Stamp(
-            server=self._journal.server,
-            key=None if send.step.is_read else send.key,
-            epoch=0 if send.step.is_read else self._epoch,
-            context=Context(request_id=self._journal.conversation),
-        )
         tries, since_s = 0, anyio.current_time()
         while True:
             try:
-                reply = await self._all.ask(send.address, send, stamp)
+                return await self._all.ask(send.address, send, self._stamp(send))
+            except StaleEpoch as error:
+                # A newer conversation had the server, or the receiver was told to close it.  That is no refusal yet:
+                # whoever still has his conversation asks under the next epoch, and hears what the receiver thinks.
+                self._epoch = await self._all.renew(self._journal)
+                await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
             except CellferryError as error:
-                if isinstance(error, StaleEpoch):
-                    await self._check_ownership(error)
                 # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
                 is_patient = error.is_retryable and anyio.current_time() - since_s < PATIENCE_S
                 if not send.must_succeed and not is_patient:
                     return error
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
-            else:
-                return reply
             await anyio.sleep(self._all.pause_s(tries))
             tries += 1
 
-    async def _check_ownership(self, error: StaleEpoch) -> None:
-        """Give a conversation up that another conductor has taken over; else a newer one had the server meanwhile."""
-        if await self._all.epoch_of(self._journal) != self._epoch:
-            raise error
+    def _stamp(self, send: Send) -> Stamp:
+        return Stamp(
+            server=self._journal.server,
+            key=None if send.step.is_read else send.key,
+            epoch=0 if send.step.is_read else self._epoch,
+            context=Context(request_id=self._journal.conversation),
+        )
 
     async def _close(self, receivers: tuple[Address, ...]) -> None:
-        self._epoch, lowest_open = await self._all.close_epoch(self._journal)
+        self._epoch = await self._all.renew(self._journal)
+        lowest_open = await self._all.lowest_open(but=self._journal.conversation)
         self._is_swept = lowest_open > self._epoch
         request = Close(server=self._journal.server, conversation=self._journal.conversation, lowest_open=lowest_open)
         stamp = Stamp(server=self._journal.server, epoch=self._epoch)
+        failures: list[CellferryError] = []
+
+        async def close(receiver: Address) -> None:
+            try:
+                await self._insist("close", receiver, request, stamp)
+            except CellferryError as error:
+                # Not let out into the group: as part of a group nobody would know it for what it is.
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+
         async with anyio.create_task_group() as tasks:
             for receiver in receivers:
-                tasks.start_soon(self._insist, "close", receiver, request, stamp)
+                tasks.start_soon(close, receiver)
+        if failures:
+            raise failures[0]
         await self._write(Kind.CLOSED)
 
     async def _insist(self, what: str, to: Address, request: Request[Any], stamp: Stamp) -> None:

@@ -234,6 +234,10 @@ class Journals(Protocol):
         """Become the owner, under the next epoch."""
         ...
 
+    def renew(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> int:
+        """Take the next epoch for a conversation that this owner still has; raise `StaleEpoch` when it has not."""
+        ...
+
     def park(self, connection: Connection, conversation: str, waits_for: str | None) -> None:
         """Write what a conversation waits for."""
         ...

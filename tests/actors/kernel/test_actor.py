@@ -85,15 +85,25 @@ async def test_a_command_takes_effect_once_and_is_answered_alike_each_time() -> 
         assert await caller.call(ACTOR, Count(), stamp=stamp("other")) == Counted(number=2)
 
 
-async def test_a_refusal_is_remembered_and_leaves_no_effect() -> None:
+async def test_the_refusal_of_a_plain_call_is_remembered_and_leaves_no_effect() -> None:
     """What was refused once is refused for ever under that key, though it would be taken now."""
     rig, moody = Rig(), Moody(Conflict(server="s1", action="count", reason="busy"))
+    plain = Stamp(server="s1", key=Key.plain("user", 1))
     async with rig.serving(*handlers(moody)) as (_, caller):
-        first = await refusal(caller, Count(), stamp())
-        again = await refusal(caller, Count(), stamp())
+        first = await refusal(caller, Count(), plain)
+        again = await refusal(caller, Count(), plain)
         assert isinstance(first, Conflict)
         assert str(first) == str(again)
         assert await rig.counted() == 0
+
+
+async def test_the_refusal_of_a_step_is_no_outcome_that_lasts() -> None:
+    """A step that must succeed is asked again until it does: its refusal is not remembered."""
+    rig, moody = Rig(), Moody(Conflict(server="s1", action="count", reason="busy"))
+    async with rig.serving(*handlers(moody)) as (_, caller):
+        assert isinstance(await refusal(caller, Count(), stamp()), Conflict)
+        assert await rig.counted() == 0
+        assert await caller.call(ACTOR, Count(), stamp=stamp()) == Counted(number=1)
 
 
 async def test_a_refusal_for_a_reason_that_may_pass_is_no_outcome() -> None:

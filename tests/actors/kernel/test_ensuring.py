@@ -113,22 +113,30 @@ async def test_a_failure_that_may_pass_leaves_it_open_for_the_next_try() -> None
         assert await caller.call(ACTOR, Pull(), stamp=stamp()) == Counted(number=1)
 
 
-async def test_a_failure_for_good_is_remembered_and_its_undo_has_something_to_clean() -> None:
-    """It may have failed half-way: the undo runs, and what was refused stays refused."""
+async def test_a_failure_for_good_leaves_its_undo_something_to_clean() -> None:
+    """It may have failed half-way: the undo runs, and a late copy is superseded."""
     rig, lever = Rig(), Lever(Conflict(server="s1", action="pull", reason="stuck"))
     async with rig.serving(*lever.handlers) as (_, caller):
-        for _ in range(2):
-            assert isinstance(await refusal(caller, Pull(), stamp()), Conflict)
+        assert isinstance(await refusal(caller, Pull(), stamp()), Conflict)
         await caller.call(ACTOR, Push(), stamp=stamp(is_undo=True))
+        assert isinstance(await refusal(caller, Pull(), stamp()), Superseded)
     assert lever.story == ["pulls", "pushed"]
 
 
-async def test_a_wish_that_is_refused_is_remembered_and_leaves_nothing_to_clean() -> None:
-    """Refused before it was begun, it is refused alike for ever, and its undo finds nothing."""
+async def test_a_failure_for_good_may_be_tried_again() -> None:
+    """A step that can only go forward is asked again until it is done, by the one who asks as by a restart."""
+    rig, lever = Rig(), Lever(Conflict(server="s1", action="pull", reason="stuck"))
+    async with rig.serving(*lever.handlers) as (_, caller):
+        assert isinstance(await refusal(caller, Pull(), stamp()), Conflict)
+        assert await caller.call(ACTOR, Pull(), stamp=stamp()) == Counted(number=1)
+    assert lever.story == ["pulls", "pulls", "pulled"]
+
+
+async def test_a_wish_that_is_refused_leaves_nothing_to_clean() -> None:
+    """Refused before it was begun, its undo finds nothing."""
     rig, lever = Rig(), Lever(refusals=1)
     async with rig.serving(*lever.handlers) as (_, caller):
-        for _ in range(2):
-            assert isinstance(await refusal(caller, Pull(), stamp()), PermitRefused)
+        assert isinstance(await refusal(caller, Pull(), stamp()), PermitRefused)
         await caller.call(ACTOR, Push(), stamp=stamp(is_undo=True))
     assert lever.story == []
 
