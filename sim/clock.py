@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
-import logging
 import sys
-from asyncio import _get_running_loop, _set_running_loop
+from asyncio import CancelledError, _get_running_loop, _set_running_loop
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
-from types import CoroutineType
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import anyio
 
-T = TypeVar("T")
-Callback = Callable[..., object]
-Coro = Generator[Any, None, T] | Coroutine[Any, Any, T]
-ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
-TaskFactory = Callable[..., Any]
+from sim import steps
+from sim.loop_settings import LoopSettings
+from sim.ordered import ordered_sets
+from sim.sealing import Seal, collected_by_hand
+from sim.steps import NS_PER_S, Call, Callback, Coro, SimTask, Step, due_ns, wait_of
+from sim.strategies import Fifo, Strategy
 
-NS_PER_S: Final = 1_000_000_000
+T = TypeVar("T")
+
+OWNER: Final = steps.OWNER
 SWEEP_MIN: Final = 100  # So many timers are cancelled before the heap is worth sweeping.
+STILL_STEPS_MAX: Final = 1_000_000  # So many steps in one instant are not work any more.
+LOOK_AROUND_STEPS: Final = 10_000  # After so many steps the loop collects garbage and asks itself whether it is stuck.
+LIVELOCK_TURNS: Final = 100  # For so many turns it then looks at who is ready, to name them.
 REAL_LOOP: Final = 'use a real loop (in a test, let the fixture `anyio_backend` return "asyncio")'
+
+
+def _listed(lines: list[str], frozen: list[str]) -> str:
+    listed = "".join(f"\n- {line}" for line in lines) or "\n- no task"
+    return listed + (f"\nFrozen, until they are thawed: {', '.join(frozen)}." if frozen else "")
 
 
 class NotSimulated(RuntimeError):
@@ -38,54 +50,18 @@ class NotSimulated(RuntimeError):
 class Deadlock(RuntimeError):
     """Nothing is ready, no timer is set, and the main future is not done: nobody can ever wake anybody."""
 
-    def __init__(self, waiting: list[str], *, at_s: float) -> None:
-        lines = "".join(f"\n- {wait}" for wait in waiting) or "\n- no task"
+    def __init__(self, waiting: list[str], frozen: list[str], *, at_s: float) -> None:
         hint = f"No thread, socket or process can wake this loop; if one should have, {REAL_LOOP}."
-        super().__init__(f"nothing is ready and no timer is set at {at_s:.9f} s; these wait for ever:{lines}\n{hint}")
+        report = f"nothing is ready and no timer is set at {at_s:.9f} s; these wait for ever:{_listed(waiting, frozen)}"
+        super().__init__(f"{report}\n{hint}")
 
 
-class Call(asyncio.TimerHandle):
-    """A callback that the loop is to run at a time, or at once."""
+class Livelock(RuntimeError):
+    """Time stands still, for what runs makes itself ready again and again."""
 
-    def run(self) -> None:
-        """Run it; what it raises goes to the loop's exception handler."""
-        self._run()
-
-
-class Strategy(Protocol):
-    """Which of the ready tasks takes the next step."""
-
-    def add(self, step: Call, /) -> None:
-        """Take in a step that has become ready."""
-
-    def take(self) -> Call:
-        """Give up one of the steps taken in; called once for each."""
-
-
-class Fifo:
-    """The strategy of asyncio's own loops: the task that became ready first goes first."""
-
-    def __init__(self) -> None:
-        steps: deque[Call] = deque()
-        self.add, self.take = steps.append, steps.popleft
-
-
-def _due_ns(when_s: float) -> int:
-    """Return the first whole nanosecond at which `loop.time() >= when_s`."""
-    # Exactly: anyio's scope timer, woken before its deadline, arms itself again for the same instant, and so for ever.
-    numerator, denominator = when_s.as_integer_ratio()
-    below_ns = numerator * NS_PER_S // denominator
-    return below_ns if below_ns / NS_PER_S >= when_s else below_ns + 1
-
-
-def _wait_of(task: asyncio.Task[Any]) -> str:
-    """Say where a task waits: the innermost frame first, then its callers."""
-    places: list[str] = []
-    awaited: object = task.get_coro()
-    while isinstance(awaited, CoroutineType) and (frame := awaited.cr_frame) is not None:
-        places.insert(0, f"{awaited.__qualname__} ({frame.f_code.co_filename}:{frame.f_lineno})")
-        awaited = awaited.cr_await
-    return f"{task.get_name()} waits in " + ", called from ".join(places or [repr(awaited)])
+    def __init__(self, running: list[str], frozen: list[str], *, at_s: float, steps: int) -> None:
+        report = f"{steps} steps at {at_s:.9f} s, and time stands still; these run:{_listed(running, frozen)}"
+        super().__init__(report)
 
 
 def _refused(what: str, *, instead: str) -> Callable[..., None]:
@@ -95,27 +71,33 @@ def _refused(what: str, *, instead: str) -> Callable[..., None]:
     return refuse
 
 
+_SEAL: Final = Seal(lambda what, instead: NotSimulated(what, instead=instead))
 _NO_EXECUTORS: Any = _refused("executors", instead="call it inline, behind a port")  # Any: no signature fits all.
 _NO_PROCESSES: Any = _refused("processes", instead="use the memory driver")
 _NO_SIGNALS: Any = _refused("signals", instead="cancel a scope or set an event")
 _NO_SOCKETS: Any = _refused("sockets", instead="use the memory wire")
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+class SimLoop(LoopSettings):
     """An event loop in which time moves only when nothing is ready, and then straight to the next timer."""
 
     def __init__(self, strategy: Strategy | None = None) -> None:
+        super().__init__()
         self._strategy: Strategy = Fifo() if strategy is None else strategy
         self._ready: deque[Call | None] = deque()  # None is the turn of a task: the strategy says of which.
         self._timers: list[tuple[int, int, Call]] = []
+        self._frozen: dict[str, list[Call]] = {}  # By owner: what would have run.
         self._serial = self._cancelled = 0
-        self.slow_callback_duration = 0.1  # asyncio's debug mode looks for it; no callback takes virtual time.
         self.now_ns = 0  # Virtual nanoseconds since the loop was made.
+        self.steps = 0  # Task steps and callbacks that have run.
+        self.still_steps_max = STILL_STEPS_MAX
+        self._still_from = 0  # The step at which time moved last.
+        self._look_around_at = LOOK_AROUND_STEPS
         self._thread = get_ident()
         self._intrusion: NotSimulated | None = None
-        self._is_closed = self._is_debug = False
-        self._exception_handler: ExceptionHandler | None = None
-        self._task_factory: TaskFactory | None = None
+        self._is_closed = self._is_driven = False
+        self._roots: dict[asyncio.Future[Any], None] = {}  # Whoever drives the loop need not hold them.
+        self._failures: list[BaseException] = []
         # By serial: out of a set they would be closed in the order of their addresses.
         self._generators: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
 
@@ -126,12 +108,16 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Callback, *args: object, context: Context | None = None) -> Call:
         """Run a callback in this instant, after what is ready already."""
         self._check_usable()
-        call = Call(self.time(), callback, args, self, context)
+        task = getattr(callback, "__self__", None)
         # Plain callbacks keep their places: anyio's cancellation livelocks when they overtake tasks, or are starved.
-        is_step = isinstance(getattr(callback, "__self__", None), asyncio.Task)
-        if is_step:
-            self._strategy.add(call)
-        self._ready.append(None if is_step else call)
+        if isinstance(task, asyncio.Task):
+            step = Step(0, callback, args, self, context)
+            step.task = cast("SimTask[Any]", task)
+            self._strategy.add(step)
+            self._ready.append(None)
+            return step
+        call = Call(0, callback, args, self, context)
+        self._ready.append(call)
         return call
 
     def call_later(self, delay: float, callback: Callback, *args: object, context: Context | None = None) -> Call:
@@ -146,7 +132,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._ready.append(call)
         elif when != float("inf"):  # anyio's `sleep_forever` is a timer at infinity, which must not hide a deadlock.
             self._serial += 1
-            heapq.heappush(self._timers, (_due_ns(when), self._serial, call))
+            heapq.heappush(self._timers, (due_ns(when), self._serial, call))
         return call
 
     def _timer_handle_cancelled(self, _call: asyncio.TimerHandle) -> None:
@@ -163,46 +149,169 @@ class SimLoop(asyncio.AbstractEventLoop):
         if self._is_closed:
             raise RuntimeError("Event loop is closed")
 
-    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
-        """Run until a coroutine or future is done, and return its result."""
+    def _check_idle(self) -> None:
         self._check_usable()
         if _get_running_loop() is not None:
             raise RuntimeError("Cannot run the event loop while another loop is running")
+
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Run until a coroutine or future is done, and return its result; nobody stays frozen then."""
+        self._check_idle()
         main = future if isinstance(future, asyncio.Future) else self.create_task(cast("Coro[T]", future))
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(firstiter=self._note_generator, finalizer=self._finish_generator)
-        _set_running_loop(self)
-        try:
+        with self._entered(is_driven=False):
             while not main.done():
+                if not self._make_ready():
+                    raise self._deadlock()
                 self._turn()
             if self._ready:  # Who waited for the main future sees it done.
                 self._turn()
-        finally:
-            _set_running_loop(None)
-            sys.set_asyncgen_hooks(*hooks)
         return main.result()
+
+    def advance(self, for_s: float) -> None:
+        """Run all that comes due within so many seconds, and let time stand at their end; raise what a task raised."""
+        self._check_idle()
+        until_ns = self.now_ns + due_ns(for_s)
+        with self._entered(is_driven=True):
+            self._surface()
+            while self._make_ready(until_ns):
+                self._turn()
+                self._surface()
+            self.now_ns = until_ns
+
+    def settle(self, future: Coro[T] | asyncio.Future[T], within_s: float) -> T:
+        """Run until a coroutine or future is done, for so many seconds at most, and return its result."""
+        self._check_idle()
+        main = future if isinstance(future, asyncio.Future) else self.create_task(future)
+        until_ns = self.now_ns + due_ns(within_s)
+        with self._entered(is_driven=True):
+            self._surface()
+            while not main.done():
+                if not self._make_ready(until_ns):
+                    self._give_up(main, until_ns, within_s=within_s)
+                self._turn()
+                if main.done() and main in self._roots:
+                    del self._roots[main]  # Its failure is the caller's.
+                self._surface()
+        return main.result()
+
+    def finish(self) -> None:
+        """End a loop that was driven: cancel what still runs, let it come to its end, and close."""
+        self._thaw_all()
+        tasks = sorted(asyncio.all_tasks(self), key=lambda task: int(getattr(task, "serial", 0)))
+        for task in tasks:
+            task.cancel()
+        with closing(self):
+            ends = self.run_until_complete(_ends_of(tasks))
+            self.run_until_complete(self.shutdown_asyncgens())
+        failed = [end for end in ends if isinstance(end, BaseException) and not isinstance(end, CancelledError)]
+        if failures := [*self._failures, *failed]:
+            raise BaseExceptionGroup("tasks failed, or did when they were cancelled", failures)
+
+    def spawn(self, coro: Coro[object], *, name: str | None = None, owner: str = "") -> None:
+        """Start a coroutine for which nobody waits: what it raises comes out where the loop is driven."""
+        context = copy_context()
+        context.run(OWNER.set, owner)
+        _ = self.create_task(coro, name=name, context=context)
+
+    def _thaw_all(self) -> None:
+        for owner in list(self._frozen):
+            self.thaw(owner)
+
+    def freeze(self, owner: str) -> None:
+        """Hold back all that this simulated process has to run, as if it were stopped; what comes due for it too."""
+        assert owner, "what has no owner cannot be frozen"
+        self._frozen.setdefault(owner, [])
+
+    def thaw(self, owner: str) -> int:
+        """Let a simulated process go on: what was held back is ready, in its old order; tell how much it was."""
+        held = self._frozen.pop(owner, [])
+        self._ready.extend(held)
+        return len(held)
+
+    @contextmanager
+    def _entered(self, *, is_driven: bool) -> Iterator[None]:
+        """Be the running loop, with the world outside shut out."""
+        hooks = sys.get_asyncgen_hooks()
+        with ordered_sets(), _SEAL.shut(self), collected_by_hand():
+            sys.set_asyncgen_hooks(firstiter=self._note_generator, finalizer=self._finish_generator)
+            _set_running_loop(self)
+            self._is_driven, self._still_from = is_driven, self.steps
+            try:
+                yield
+            finally:
+                if not is_driven:
+                    self._thaw_all()  # Or whoever cleans up after the run would wait for the frozen.
+                self._is_driven = False
+                _set_running_loop(None)
+                sys.set_asyncgen_hooks(*hooks)
 
     def _turn(self) -> None:
         """Run what is ready now; what becomes ready meanwhile waits for the next turn."""
-        if not self._ready and self._intrusion is None:
-            self._jump()
-        for _ in range(len(self._ready)):
-            call = self._ready.popleft() or self._strategy.take()
-            if not call.cancelled():
+        ready, take, frozen = self._ready, self._strategy.take, self._frozen
+        for _ in range(len(ready)):
+            call = ready.popleft() or take()
+            if frozen and (owner := call.owner()) in frozen:
+                frozen[owner].append(call)
+            elif not call.cancelled():
+                self.steps += 1
                 call.run()
+        if self.steps >= self._look_around_at:
+            self._look_around()
         if (intrusion := self._intrusion) is not None:
             self._intrusion = None
             raise intrusion
 
-    def _jump(self) -> None:
-        """Move time to the next timer and make ready all that are due then."""
+    def _look_around(self) -> None:
+        self._look_around_at = self.steps + LOOK_AROUND_STEPS
+        gc.collect()
+        if self.steps - self._still_from > self.still_steps_max:
+            names: list[str] = []
+            for _ in range(LIVELOCK_TURNS):  # Two that wake each other are hardly ever ready at once.
+                names += self._what_is_ready()
+                self._turn()
+            self._still_from = self.steps  # Whoever cleans up may try as long.
+            raise Livelock(sorted({*names}), list(self._frozen), at_s=self.time(), steps=self.still_steps_max)
+
+    def _what_is_ready(self) -> list[str]:
+        steps = [self._strategy.take() for call in self._ready if call is None]
+        for step in steps:
+            self._strategy.add(step)
+        return [call.what() for call in (*steps, *self._ready) if call is not None]
+
+    def _make_ready(self, until_ns: int | None = None) -> bool:
+        """Move time to the next timer if nothing is ready, but not beyond a limit, and tell whether anything is."""
+        if self._ready or self._intrusion is not None:
+            return True
         while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)
-        if not self._timers:
-            raise Deadlock(sorted(_wait_of(task) for task in asyncio.all_tasks(self)), at_s=self.time())
-        self.now_ns = self._timers[0][0]
+        if not self._timers or (until_ns is not None and self._timers[0][0] > until_ns):
+            return False
+        self.now_ns, self._still_from = self._timers[0][0], self.steps
         while self._timers and self._timers[0][0] == self.now_ns:
             self._ready.append(heapq.heappop(self._timers)[2])
+        return True
+
+    def _deadlock(self) -> Deadlock:
+        waits = sorted(wait_of(task) for task in asyncio.all_tasks(self))
+        return Deadlock(waits, list(self._frozen), at_s=self.time())
+
+    def _give_up(self, main: asyncio.Future[Any], until_ns: int, *, within_s: float) -> NoReturn:
+        if not self._timers:
+            raise self._deadlock()
+        self.now_ns = until_ns
+        where = wait_of(main) if isinstance(main, asyncio.Task) else repr(main)
+        raise TimeoutError(f"not done within {within_s} s: {where}")
+
+    def _surface(self) -> None:
+        """Raise what a task or a callback raised for which nobody else waits."""
+        if self._failures:
+            raise self._failures.pop(0)
+
+    def _root_done(self, task: asyncio.Task[Any]) -> None:
+        if task in self._roots:
+            del self._roots[task]
+            if self._is_driven and not task.cancelled() and (error := task.exception()) is not None:
+                self._failures.append(error)
 
     def is_running(self) -> bool:
         """Tell whether the loop is inside `run_until_complete`."""
@@ -226,19 +335,17 @@ class SimLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Coro[T], *, name: str | None = None, context: Context | None = None) -> asyncio.Task[T]:
         """Start a coroutine as a task of this loop."""
         self._check_usable()
-        if self._task_factory is None:
-            return asyncio.Task(coro, loop=self, name=name, context=context)
-        task: asyncio.Task[T] = self._task_factory(self, coro, **({} if context is None else {"context": context}))
-        task.set_name(name or task.get_name())
+        more = {} if context is None else {"context": context}
+        if self._task_factory is not None:
+            task: asyncio.Task[T] = self._task_factory(self, coro, **more)
+            task.set_name(name or task.get_name())
+        else:
+            self._serial += 1
+            task = SimTask(coro, loop=self, name=name, serial=self._serial, **more)
+        if _get_running_loop() is None:
+            self._roots[task] = None
+            task.add_done_callback(self._root_done)
         return task
-
-    def set_task_factory(self, factory: TaskFactory | None) -> None:
-        """Have tasks made by a factory, or by asyncio again."""
-        self._task_factory = factory
-
-    def get_task_factory(self) -> TaskFactory | None:
-        """Return the factory that makes tasks, if one was set."""
-        return self._task_factory
 
     def _note_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._serial += 1
@@ -256,32 +363,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     async def shutdown_default_executor(self, _timeout_s: float | None = None) -> None:
         """Do nothing: there is no executor."""
 
-    def set_exception_handler(self, handler: ExceptionHandler | None) -> None:
-        """Have unhandled exceptions handled by a function, or logged again."""
-        self._exception_handler = handler
-
-    def get_exception_handler(self) -> ExceptionHandler | None:
-        """Return the function that handles unhandled exceptions, if one was set."""
-        return self._exception_handler
-
-    def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log an unhandled exception."""
-        logging.getLogger(__name__).error("%s: %r", context.get("message"), context, exc_info=context.get("exception"))
-
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Hand on an unhandled exception; what the handler itself raises stops the loop."""
-        if self._exception_handler is None:
-            self.default_exception_handler(context)
+        """Hand on an unhandled exception; without a handler it surfaces when the loop is driven, or is logged."""
+        error = context.get("exception")
+        if self._is_driven and self._exception_handler is None and isinstance(error, BaseException):
+            self._failures.append(error)
         else:
-            self._exception_handler(self, context)
-
-    def get_debug(self) -> bool:
-        """Tell whether asyncio's debug mode is on."""
-        return self._is_debug
-
-    def set_debug(self, enabled: bool) -> None:
-        """Switch asyncio's debug mode."""
-        self._is_debug = enabled
+            super().call_exception_handler(context)
 
     call_soon_threadsafe = call_soon  # Every thread but the loop's own is refused.
     run_forever = stop = _refused("running without a goal", instead="use run_until_complete")
@@ -294,6 +382,11 @@ class SimLoop(asyncio.AbstractEventLoop):
     sock_sendall = sock_sendto = sock_sendfile = add_reader = add_writer = remove_reader = remove_writer = _NO_SOCKETS
 
 
-def run(main: Callable[..., Awaitable[T]], *args: object) -> T:
+async def _ends_of(tasks: list[asyncio.Task[Any]]) -> list[Any]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(main: Callable[..., Awaitable[T]], *args: object, strategy: Strategy | None = None) -> T:
     """Run a coroutine function to its end under a fresh loop of virtual time, and return what it returns."""
-    return anyio.run(main, *args, backend="asyncio", backend_options={"loop_factory": SimLoop})
+    options = {"loop_factory": partial(SimLoop, strategy)}
+    return anyio.run(main, *args, backend="asyncio", backend_options=options)

@@ -17,7 +17,8 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.clock import SWEEP_MIN, Call, SimLoop, run
+from sim.clock import SWEEP_MIN, SimLoop, run
+from sim.steps import Call, Step
 
 HOUR_S = 3600.0
 NS_PER_S = 1_000_000_000
@@ -47,7 +48,7 @@ class Newest:
     """A strategy for these tests: the task that became ready last goes first."""
 
     def __init__(self) -> None:
-        steps: list[Call] = []
+        steps: list[Step] = []
         self.add, self.take = steps.append, steps.pop
 
 

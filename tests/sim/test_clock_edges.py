@@ -7,8 +7,8 @@ import logging
 import math
 import signal
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -122,9 +122,8 @@ def intrude(loop: SimLoop) -> list[NotSimulated]:
         except NotSimulated as refusal:
             refusals.append(refusal)
 
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(max_workers=1) as others:  # As a library would: our own threads are refused at once.
+        others.submit(call)
     return refusals
 
 
