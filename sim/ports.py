@@ -39,7 +39,7 @@ class SerialIds:
 class SeededRandom:
     """Random numbers that a seed decides, on every Python version alike."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._seed = seed
         self._drawn = 0
 

@@ -1,125 +1,216 @@
-"""A whole deployment in one process under virtual time: the production actors over memory ports."""
+"""A whole deployment in one process: the production actors over simulated brokers, disks, hypervisors and partners."""
 
-from collections.abc import AsyncIterator
+from __future__ import annotations
+
+from collections import Counter
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import attrs
 
 from actors import assembly
 from actors.assembly import Member, Ports
 from actors.client import Client
+from actors.compute.drivers.base import Power
 from actors.compute.drivers.disk import WITNESS_BYTES, read_page
 from actors.compute.drivers.memory import MemoryDriver
-from actors.kernel.ports import Inbox
 from actors.observing import PARTNERS, Observed, ObservedHost, collect
-from actors.ops.events import MemoryEvents
 from actors.partners.memory import MemoryImages, MemoryVolumes
-from actors.store.inbox import SqlInbox
-from actors.store.sqlite import InlineStore, open_inline
 from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT_TABLES, partner_tables
-from actors.wire.memory import MemoryWire
-from protocol.cell_path import Address, CellPath
+from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.messages.partners import RegisterImage, RegisterVolume
-from protocol.records import Host
-from protocol.truth import Truth, VolumeTruth, Witnessed
-from sim.ports import SeededRandom, SerialIds, VirtualClock
+from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
+from sim.broker import Brokers
+from sim.chance import Chance
+from sim.disk import Disk
+from sim.history import GuestOff, History, Noted
+from sim.hypervisor import SimDriver
+from sim.injector import Injector
+from sim.layout import Layout
+from sim.machines import Machines
+from sim.partners import SimImages, SimVolumes
+from sim.ports import SeededRandom, SerialIds
+from sim.process import Process
+from sim.users import Conversations, Users
+from sim.wallclocks import NS_PER_S, Clocks, LoopTime
+from sim.watching import WatchedEvents, WatchedInbox, WatchedJournals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from actors.kernel.ports import Inbox, Store, Wire
+    from sim.faults import Plan
+    from sim.history import Line
+
+__all__ = ["Layout", "World"]
 
 IMAGE_CHUNK: Final = b"cellferry image "
-TREE: Final = ("api", "api!eu", "api!eu!eu-1", "api!eu!eu-2", "api!us")
-HOSTS: Final = {"api!eu!eu-1": ("h1", "h2"), "api!eu!eu-2": ("h3",), "api!us": ("h4",)}
-
-
-@attrs.frozen(kw_only=True)
-class Layout:
-    """Which cells and hosts a world has."""
-
-    cells: tuple[CellPath, ...] = attrs.field(factory=lambda: tuple(CellPath.parse(text) for text in TREE))
-    hosts: dict[str, CellPath] = attrs.field(
-        factory=lambda: {name: CellPath.parse(cell) for cell, names in HOSTS.items() for name in names}
-    )
-
-    @property
-    def root(self) -> CellPath:
-        """The cell that has no parent."""
-        return next(cell for cell in self.cells if cell.parent is None)
-
-    def children(self, cell: CellPath) -> tuple[CellPath, ...]:
-        """The cells directly below one."""
-        return tuple(other for other in self.cells if other.parent == cell)
-
-    def host_record(self, name: str) -> Host:
-        """What a host has to give."""
-        cell = self.hosts[name]
-        return Host(name=name, vcpus=16, memory_mb=16_384, disk_gb=200, availability_zone=f"az-{cell.name}")
+#: What separates a process's name from the number of its replica.
+REPLICA: Final = "~"
+CLIENT: Final = "client"
+#: How long a process is down that its disk took along.
+DOWN_S: Final = 1.0
 
 
 class World:
-    """Everything there is, and a client to make it move."""
+    """Everything there is, and a client to make it move.
+
+    `pace` scales how long hypervisors and partners take: 0 is at once, 1 as long as real ones.  A `wire` given takes
+    the place of the simulated brokers, and an `inbox` that of all actors' own.
+    """
 
     def __init__(
-        self, layout: Layout | None = None, *, seed: int = 0, inbox: Inbox | None = None, wire: MemoryWire | None = None
-    ) -> None:
+        self, layout: Layout | None = None, *, seed: int = 0, plan: Plan = (), pace: float = 0.0,
+        inbox: Inbox | None = None, wire: Wire | None = None,
+    ) -> None:  # fmt: skip
         self.layout = layout or Layout()
-        self.wire = wire or MemoryWire()
-        self.clock = VirtualClock()
-        self.events = MemoryEvents()
-        self.ports = Ports(
-            wire=self.wire,
-            clock=self.clock,
-            ids=SerialIds(),
-            random=SeededRandom(seed),
-            events=self.events,
-            inbox=inbox or SqlInbox(),
+        self.time = LoopTime()
+        self.history = History(self.time.now_ns, steps=self.time.steps)
+        self.chance = Chance(seed)
+        self.injector = Injector(plan, chance=self.chance, history=self.history)
+        self.brokers = Brokers(history=self.history, injector=self.injector, chance=self.chance)
+        self.clocks = Clocks(self.time, self.injector)
+        self.clock = self.clocks.of(f"{self.layout.root}/{CLIENT}")
+        self.machines = Machines(
+            history=self.history, time=self.time, member_of=self._member_of, events_of=self._events
         )
+        self.machines.when_thawed.append(self.brokers.wake)
+        self.counts: Counter[str] = Counter()  # Of what actors noted, by event.
+        self.history.listeners.append(self._count)
+        self._inbox, self._wire, self._pace = inbox, wire, pace
+        self._ids = SerialIds()
+        self._ports: dict[str, Ports] = {}
+        self._make_outside()
+        self._make_disks()
+        self._post = self._ports_of(Process(f"{self.layout.root}/{CLIENT}")).post(self.layout.root, CLIENT)
+        self.client = Client(self._post, incarnation=CLIENT)
+        self.conversations = Conversations(self.history)
+        self.users = Users(self.client, history=self.history, conversations=self.conversations)
+
+    def _make_outside(self) -> None:
         self.images = MemoryImages()
         self.volumes = MemoryVolumes()
+        self._image_store = SimImages(
+            self.images, history=self.history, injector=self.injector, chance=self.chance, scale=self._pace
+        )
+        self._volume_store = SimVolumes(
+            self.volumes, history=self.history, injector=self.injector, chance=self.chance, scale=self._pace
+        )
+        clock_of = self.clocks.of
+        self.drivers = {
+            name: MemoryDriver(name, self.images, clock_of(self.host_process(name)), self.volumes)
+            for name in self.layout.hosts
+        }
+        self._hypervisors: dict[str, SimDriver] = {}
+
+    def _make_disks(self) -> None:
         root = self.layout.root
-        self.cells = {cell: open_inline(ROOT_TABLES if cell == root else CELL_TABLES) for cell in self.layout.cells}
-        self.partners = {name: open_inline(partner_tables(*records)) for name, records in PARTNERS.items()}
-        self.conductor = open_inline(CONDUCTOR_TABLES)
-        self.host_stores = {name: open_inline(HOST_TABLES) for name in self.layout.hosts}
-        self.drivers = {name: MemoryDriver(name, self.images, self.clock, self.volumes) for name in self.layout.hosts}
-        post = self.ports.post(root, "client")
-        self._post = post
-        self.client = Client(post, incarnation="client")
+        tables = {f"{cell}/cell": ROOT_TABLES if cell == root else CELL_TABLES for cell in self.layout.cells}
+        tables |= {f"{root}/{name}": partner_tables(*records) for name, records in PARTNERS.items()}
+        tables |= {self.host_process(name): HOST_TABLES for name in self.layout.hosts}
+        tables[f"{root}/conductor"] = CONDUCTOR_TABLES
+        self.disks = {
+            name: Disk(metadata, name=name, history=self.history, injector=self.injector, chance=self.chance)
+            for name, metadata in tables.items()
+        }
+        for disk in self.disks.values():
+            disk.on_kill = self._kill
+
+    def _kill(self, process: Process) -> None:
+        self.machines.kill(process.name, down_s=DOWN_S)
+
+    # --- processes ---------------------------------------------------------------------------------------------
+
+    def host_process(self, name: str) -> str:
+        """Name the process of a host's actor."""
+        return str(Address(self.layout.hosts[name], host_mailbox(name)))
+
+    def processes(self) -> tuple[str, ...]:
+        """Name all processes, in the order in which they are started."""
+        root = self.layout.root
+        return (
+            *(f"{cell}/cell" for cell in self.layout.cells),
+            *(f"{cell}/link" for cell in self.layout.cells),
+            *(f"{root}/{name}" for name in PARTNERS),
+            *(self.host_process(name) for name in self.layout.hosts),
+            f"{root}/conductor",
+        )
+
+    def _events(self, name: str) -> WatchedEvents:
+        return WatchedEvents(self.history, name)
+
+    def _ports_of(self, process: Process) -> Ports:
+        name = process.name
+        slot = name.partition(REPLICA)[2] or "0"
+        ports = Ports(
+            wire=self._wire or self.brokers.connect(process),
+            clock=self.clocks.of(name),
+            ids=self._ids,
+            random=SeededRandom(f"{self.chance.seed}/{process.owner}"),
+            events=self._events(name),
+            inbox=self._inbox or WatchedInbox(self.history, name),
+            journals=WatchedJournals(self.history, name),
+            slot=slot,
+        )
+        self._ports[name] = ports
+        return ports
+
+    def _member_of(self, process: Process) -> Member:
+        ports, root = self._ports_of(process), self.layout.root
+        address = Address.parse(process.name.partition(REPLICA)[0])
+        here, role = address.cell, address.mailbox
+        if role == "link":
+            return assembly.router(ports, here, self.layout.children(here))
+        store = self.disks[str(address)].mount(process)
+        make: dict[str, Callable[[], Member]] = {
+            "cell": lambda: assembly.cell(ports, here, store),
+            "conductor": lambda: assembly.conductor(ports, root, store),
+            "image": lambda: assembly.image(ports, root, store, self._image_store.for_process(process)),
+            "volume": lambda: assembly.volume(ports, root, store, self._volume_store.for_process(process)),
+            "network": lambda: assembly.network(ports, root, store),
+        }
+        return make[role]() if role in make else self._host(role, ports, store, process)
+
+    def _host(self, mailbox: str, ports: Ports, store: Store, process: Process) -> Member:
+        name = mailbox.removeprefix(host_mailbox(""))
+        return assembly.host(
+            ports, self.layout.hosts[name], self.layout.host_record(name), store=store,
+            driver=self._hypervisor(name).for_process(process), images=self._image_store.for_process(process),
+            volumes=self._volume_store.for_process(process),
+        )  # fmt: skip
+
+    def _hypervisor(self, name: str) -> SimDriver:
+        if name not in self._hypervisors:
+            self._hypervisors[name] = SimDriver(
+                self.drivers[name], self.host_process(name), history=self.history, injector=self.injector,
+                chance=self.chance, scale=self._pace,
+            )  # fmt: skip
+        return self._hypervisors[name]
+
+    def host(self, name: str) -> Member:
+        """Make one host's actor, to be run by somebody else."""
+        return self._member_of(Process(self.host_process(name)))
+
+    @property
+    def ports(self) -> Ports:
+        """What an actor of somebody else's may be given."""
+        return self._ports[f"{self.layout.root}/{CLIENT}"]
 
     @asynccontextmanager
-    async def running(self, *, but: tuple[str, ...] = ()) -> AsyncIterator["World"]:
-        """Run all actors while the context is open, `but` those that somebody else runs."""
+    async def running(self, *, but: tuple[str, ...] = ()) -> AsyncIterator[World]:
+        """Run all processes while the context is open, `but` those that somebody else runs."""
+        self.time.bind()
         async with anyio.create_task_group() as tasks, self._post.open():
-            members = tuple(member for member in self.members() if member.name not in but)
-            await assembly.start(members, tasks, self.events)
+            self.machines.open(tasks)
+            for name in self.processes():
+                if name not in but:
+                    await self.machines.start(name)
             await self.client.settle_hosts(len(self.layout.hosts))
             yield self
             tasks.cancel_scope.cancel()
 
-    def members(self) -> tuple[Member, ...]:
-        """Make every actor there is."""
-        ports, root = self.ports, self.layout.root
-        return (
-            *(assembly.cell(ports, cell, store) for cell, store in self.cells.items()),
-            *(assembly.router(ports, cell, self.layout.children(cell)) for cell in self.layout.cells),
-            assembly.image(ports, root, self.partners["image"], self.images),
-            assembly.volume(ports, root, self.partners["volume"], self.volumes),
-            assembly.network(ports, root, self.partners["network"]),
-            *(self.host(name) for name in self.layout.hosts),
-            assembly.conductor(ports, root, self.conductor),
-        )
-
-    def host(self, name: str) -> Member:
-        """Make one host's actor."""
-        return assembly.host(
-            self.ports,
-            self.layout.hosts[name],
-            self.layout.host_record(name),
-            store=self.host_stores[name],
-            driver=self.drivers[name],
-            images=self.images,
-            volumes=self.volumes,
-        )
+    # --- what it is furnished with -----------------------------------------------------------------------------
 
     async def add_image(self, name: str, *, size_bytes: int = 4096) -> None:
         """Put an image into the image store and register it."""
@@ -137,25 +228,68 @@ class World:
         """Let virtual time pass, so that whatever is under way comes to its end."""
         await anyio.sleep(for_s)
 
+    def kill_guests(self, host: str, server: str = "") -> list[str]:
+        """Let the guests that run on a host die by themselves; all, or that of one server."""
+        driver = self.drivers[host]
+        running = [guest.server for guest in driver.inspect() if guest.power is not Power.SHUTDOWN]
+        died = [name for name in running if server in {"", name}]
+        for name in died:
+            driver.kill(name)
+            self.history.record(GuestOff(process=self.host_process(host), host=host, server=name))
+        return died
+
+    # --- the truth ---------------------------------------------------------------------------------------------
+
     async def truth(self, *, witnessed: tuple[Witnessed, ...] = ()) -> Truth:
         """Read the truth, never through an actor."""
-        return await collect(self.observed(), witnessed=witnessed)
+        return self.peek(witnessed=witnessed)
+
+    def peek(self, *, witnessed: tuple[Witnessed, ...] = ()) -> Truth:
+        """Read the truth here and now, without a step of the loop."""
+        return _at_once(collect(self.observed(), witnessed=witnessed))
+
+    @property
+    def cells(self) -> dict[CellPath, Store]:
+        """The cells' databases, to be read."""
+        return {cell: self.disks[f"{cell}/cell"].peeking for cell in self.layout.cells}
+
+    @property
+    def partners(self) -> dict[str, Store]:
+        """The databases of image, volume and network, to be read."""
+        return {name: self.disks[f"{self.layout.root}/{name}"].peeking for name in PARTNERS}
+
+    @property
+    def conductor(self) -> Store:
+        """The conductor's database, to be read."""
+        return self.disks[f"{self.layout.root}/conductor"].peeking
+
+    @property
+    def host_stores(self) -> dict[str, Store]:
+        """The hosts' databases, to be read."""
+        return {name: self.disks[self.host_process(name)].peeking for name in self.layout.hosts}
 
     def observed(self) -> Observed:
         """Say where the truth is."""
+        stores = self.host_stores
         return Observed(
             root=self.layout.root,
             cells=self.cells,
             partners=self.partners,
             conductor=self.conductor,
             hosts={
-                name: ObservedHost(cell=cell, store=self.host_stores[name], inspect=self.drivers[name].inspect)
+                name: ObservedHost(cell=cell, store=stores[name], inspect=self.drivers[name].inspect)
                 for name, cell in self.layout.hosts.items()
             },
-            images=self.images,
+            images=self._image_store.peeking,
             read_volume=self._read_volume,
-            calls=self.ports.calls,
+            calls=self._calls,
         )
+
+    def _calls(self) -> tuple[CallTruth, ...]:
+        """Tell of the calls of those who can keep a deadline: whoever stands still can not."""
+        now_s = self.time.now_ns() / NS_PER_S
+        steady = (ports for name, ports in self._ports.items() if self.machines.is_steady(name))
+        return tuple(call for ports in steady for call in ports.calls(now_s))
 
     def _read_volume(self, volume: str) -> VolumeTruth:
         content = self.volumes.content(self.volumes.path(volume))
@@ -166,14 +300,26 @@ class World:
             counter=page.witness.counter if page else 0,
         )
 
+    def _count(self, line: Line) -> None:
+        if isinstance(line.what, Noted):
+            self.counts[line.what.event] += 1
+
     def close(self) -> None:
         """Let go of all stores."""
-        stores: list[InlineStore] = [
-            *self.cells.values(), *self.partners.values(), self.conductor, *self.host_stores.values()
-        ]  # fmt: skip
-        for store in stores:
-            store.close()
+        self.brokers.close()
+        for disk in self.disks.values():
+            disk.close()
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+def _at_once(reading: Coroutine[None, None, Truth]) -> Truth:
+    """Run a coroutine that never waits."""
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        truth: Truth = done.value
+        return truth
+    raise AssertionError("reading the truth never waits")

@@ -1,11 +1,11 @@
-"""What every place for images and volumes promises, run over each of them: in memory, and in files."""
+"""What every place for images and volumes promises, run over each: in memory, simulated, and in files."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -14,34 +14,49 @@ from actors.partners.files import FileImages, FileVolumes
 from actors.partners.memory import MemoryImages, MemoryVolumes
 from actors.partners.ports import ImageDigest, ImageFiles, VolumeFiles
 from protocol.errors import ImageTooLarge, InvalidName, NotFound
+from sim.chance import Chance
 from sim.clock import SimLoop
+from sim.history import History
+from sim.injector import Injector
+from sim.partners import SimImages, SimVolumes
 from tests.guests import chunked
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 SIZE_BYTES_MAX = 300_000
 CONTENTS = (b"", b"x", b"some bytes. " * 1000, bytes(SIZE_BYTES_MAX))
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(params=["memory", "sim", "files"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def anyio_backend(kind: str) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"loop_factory": SimLoop} if kind == "memory" else {}
+    return "asyncio", {} if kind == "files" else {"loop_factory": SimLoop}
 
 
 @pytest.fixture
 def images(kind: str, tmp_path: Path) -> ImageFiles:
-    if kind == "memory":
-        return MemoryImages(size_bytes_max=SIZE_BYTES_MAX)
+    if kind != "files":
+        images = MemoryImages(size_bytes_max=SIZE_BYTES_MAX)
+        return images if kind == "memory" else simulated(SimImages, images)
     return FileImages(tmp_path / "images", size_bytes_max=SIZE_BYTES_MAX)
 
 
 @pytest.fixture
 def volumes(kind: str, tmp_path: Path) -> VolumeFiles:
-    return MemoryVolumes() if kind == "memory" else FileVolumes(tmp_path / "volumes")
+    if kind != "files":
+        return MemoryVolumes() if kind == "memory" else simulated(SimVolumes, MemoryVolumes())
+    return FileVolumes(tmp_path / "volumes")
+
+
+def simulated(store: Callable[..., T], inner: object) -> T:
+    """Put a simulated store around one in memory; no faults."""
+    history, chance = History(lambda: 0), Chance(0)
+    injector = Injector((), chance=chance, history=history)
+    return store(inner, history=history, injector=injector, chance=chance)
 
 
 async def all_of(images: ImageFiles, image: str) -> bytes:

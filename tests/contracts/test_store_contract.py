@@ -1,4 +1,4 @@
-"""What every store promises: one suite over the memory, SQLite and PostgreSQL implementations."""
+"""What every store promises: one suite over those in memory, simulated, in SQLite's files and in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from actors.kernel.ports import Store
-from actors.store.engine import open_store
 from actors.store.postgresql import drop_postgresql
 from protocol.errors import Conflict, StoreUnavailable
 from sim.clock import SimLoop
+from tests.sim.simulated_store import IN_MEMORY, URL, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ DOCUMENTS: Final = sa.Table(
 )
 
 
-@pytest.fixture(params=["inline", "sqlite", "postgresql"])
+@pytest.fixture(params=["inline", "sim", "sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which implementation the test runs on."""
     return str(request.param)
@@ -52,7 +52,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def anyio_backend(kind: str) -> object:
     """Run on virtual time what needs neither threads nor sockets."""
-    return ("asyncio", {"loop_factory": SimLoop}) if kind == "inline" else "asyncio"
+    return ("asyncio", {"loop_factory": SimLoop}) if kind in IN_MEMORY else "asyncio"
 
 
 @pytest.fixture
@@ -61,6 +61,8 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     match kind:
         case "inline":
             return "sqlite://"
+        case "sim":
+            return URL
         case "sqlite":
             return f"sqlite:///{tmp_path / 'cell.db'}"
         case _:
@@ -80,7 +82,7 @@ async def schema(url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]
 @pytest.fixture
 async def store(url: str, schema: str) -> AsyncIterator[Store]:
     """An open, empty store."""
-    async with open_store(url, schema=schema, metadata=METADATA) as store:
+    async with opened(url, schema=schema, metadata=METADATA) as store:
         yield store
 
 
@@ -223,9 +225,9 @@ async def test_two_stores_on_one_database_lose_no_change(store: Store, url: str,
         for _ in range(25):
             await store.transact(increment, "a")
 
-    async with open_store(url, schema=schema, metadata=METADATA) as second, anyio.create_task_group() as tasks:
+    async with opened(url, schema=schema, metadata=METADATA) as second, anyio.create_task_group() as tasks:
         # What is in memory cannot be shared: there both are the same store.
-        for each in (store, store if kind == "inline" else second):
+        for each in (store, store if kind in IN_MEMORY else second):
             tasks.start_soon(change, each)
             tasks.start_soon(change, each)
     assert await store.transact(get, "a") == 100
@@ -312,7 +314,7 @@ async def test_a_cancelled_caller_leaves_a_store_that_works(store: Store) -> Non
 
 async def test_a_closed_store_is_unavailable(url: str, schema: str) -> None:
     """Who comes too late gets a declared error that may be retried."""
-    async with open_store(url, schema=schema, metadata=METADATA) as store:
+    async with opened(url, schema=schema, metadata=METADATA) as store:
         await store.transact(put, "a", 1)
     with pytest.raises(StoreUnavailable, match="closed") as caught:
         await store.transact(count)
@@ -324,15 +326,15 @@ async def test_a_closed_store_is_unavailable(url: str, schema: str) -> None:
 async def test_a_database_that_cannot_be_reached_is_unavailable(url: str) -> None:
     """The error names the store, never what opens it."""
     with pytest.raises(StoreUnavailable, match="/cells") as caught:
-        async with open_store(url, schema="s", metadata=METADATA):
+        async with opened(url, schema="s", metadata=METADATA):
             pass
     assert "hunter2" not in str(caught.value)
 
 
 async def test_opening_again_finds_what_was_there(url: str, schema: str, kind: str) -> None:
     """A database outlives the process that made it, unless it was in memory; the tables are not made twice."""
-    for expected in (0, 0) if kind == "inline" else (0, 1):
-        async with open_store(url, schema=schema, metadata=METADATA) as store:
+    for expected in (0, 0) if kind in IN_MEMORY else (0, 1):
+        async with opened(url, schema=schema, metadata=METADATA) as store:
             assert await store.transact(count) == expected
             await store.transact(put, f"a{expected}", 1)
 
@@ -360,7 +362,7 @@ async def test_replicas_that_open_a_new_store_at_once_all_succeed(url: str, sche
     """Database and tables are made once, whoever comes first."""
 
     async def open_and_count() -> None:
-        async with open_store(url, schema=schema, metadata=METADATA) as store:
+        async with opened(url, schema=schema, metadata=METADATA) as store:
             assert await store.transact(count) == 0
 
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""What every wire promises; each test runs on the memory wire in virtual time, and on RabbitMQ."""
+"""What every wire promises; each test runs on memory and on simulated brokers in virtual time, and on RabbitMQ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from actors.wire.topology import DeadLetter, RabbitSettings
 from protocol.errors import Overflow, TooLarge, Unroutable
 from sim.clock import SimLoop
 from sim.ports import SeededRandom
+from sim.wire import SimWire
 from tests.actors.wire.inbox import CELL, OTHER, QUEUE, Diary, Inbox, cleaned, prefix_of, settled_so_far
+from tests.sim.simulated_wire import simulated_wire
 
 FRAME_BYTES_MAX = 4_096
 MESSAGES_MAX = 2_000
@@ -26,14 +28,14 @@ pytestmark = pytest.mark.anyio
 OpenWire = Callable[..., AbstractAsyncContextManager[Wire]]
 
 
-@pytest.fixture(params=["memory", "rabbitmq"])
+@pytest.fixture(params=["memory", "simulated", "rabbitmq"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def anyio_backend(kind: str) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"loop_factory": SimLoop} if kind == "memory" else {}
+    return "asyncio", {} if kind == "rabbitmq" else {"loop_factory": SimLoop}
 
 
 @pytest.fixture
@@ -45,6 +47,11 @@ def open_wire(kind: str, request: pytest.FixtureRequest) -> OpenWire:
         yield MemoryWire(messages_max=messages_max, frame_bytes_max=FRAME_BYTES_MAX)
 
     @asynccontextmanager
+    async def simulated(messages_max: int = MESSAGES_MAX) -> AsyncIterator[Wire]:
+        async with simulated_wire(messages_max=messages_max, frame_bytes_max=FRAME_BYTES_MAX) as wire:
+            yield wire
+
+    @asynccontextmanager
     async def rabbitmq(messages_max: int = MESSAGES_MAX) -> AsyncIterator[Wire]:
         url, prefix = request.getfixturevalue("amqp_url"), prefix_of(request)
         settings = RabbitSettings(messages_max=messages_max, frame_bytes_max=FRAME_BYTES_MAX)
@@ -52,8 +59,8 @@ def open_wire(kind: str, request: pytest.FixtureRequest) -> OpenWire:
         async with cleaned(url, prefix, QUEUE, OTHER), connecting as wire:
             yield wire
 
-    if kind == "memory":
-        return memory
+    if kind != "rabbitmq":
+        return memory if kind == "memory" else simulated
     request.getfixturevalue("amqp_url")  # Outside the loop, for it may start a broker.
     return rabbitmq
 
@@ -61,7 +68,7 @@ def open_wire(kind: str, request: pytest.FixtureRequest) -> OpenWire:
 async def dead_letters(wire: Wire) -> tuple[DeadLetter, ...]:
     if isinstance(wire, RabbitWire):
         return await wire.dead_letters(CELL)
-    assert isinstance(wire, MemoryWire)
+    assert isinstance(wire, MemoryWire | SimWire)
     return wire.dead_letters(CELL)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import attrs
 
 from actors.compute.drivers.base import GuestState
 from actors.store.journal import SqlJournals
-from actors.store.sqlite import InlineStore
-from actors.store.tables import CONDUCTOR_TABLES
 from actors.store.truth import all_rows
 from protocol.cell_path import CellPath
-from protocol.journal import Entry, Journal
+from protocol.journal import Journal, Kind
 from protocol.messages.orders import (
     ChangeVolume,
     CreateServer,
@@ -42,10 +39,9 @@ from protocol.records import (
 )
 from protocol.states import Goal
 from sim.clock import run
+from sim.history import Journaled, Line
 from sim.world import Layout, World
 
-P = ParamSpec("P")
-T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
 TINY: Final = Flavor(name="tiny", vcpus=1, memory_mb=512, disk_gb=1)
@@ -60,7 +56,7 @@ ORIGIN: Final = Origin(request_id="req-docs", user="reader", project="docs")
 IMAGE: Final = "cirros"
 WATCH_S_MAX: Final = 3600.0
 #: What a journal notes once a step is over, and once the server is let go.
-OUTCOMES: Final = frozenset({"done", "released"})
+OUTCOMES: Final = frozenset({Kind.DONE, Kind.RELEASED})
 
 #: The servers whose moves are shown, each with what it is.
 KINDS: Final = {
@@ -97,12 +93,13 @@ class Sight:
         return [row for row in self.partners if isinstance(row, record)]
 
 
-async def _look(world: World) -> Sight:
+def _look(world: World) -> Sight:
     cells, partners = {}, list[Record]()
-    for cell, store in world.cells.items():
-        cells[cell] = await store.transact(all_rows, (*CELL_ROWS, *(ROOT_ROWS if cell == ROOT else ())))
-    for name, rows in PARTNER_ROWS.items():
-        partners.extend(await world.partners[name].transact(all_rows, rows))
+    for cell in LAYOUT.cells:
+        rows = (*CELL_ROWS, *(ROOT_ROWS if cell == ROOT else ()))
+        cells[cell] = world.disks[f"{cell}/cell"].peek(all_rows, rows)
+    for name, kinds in PARTNER_ROWS.items():
+        partners.extend(world.disks[f"{ROOT}/{name}"].peek(all_rows, kinds))
     guests = {name: driver.inspect() for name, driver in world.drivers.items()}
     return Sight(cells=cells, partners=tuple(partners), guests=guests)
 
@@ -124,37 +121,25 @@ class Seen:
     steps: tuple[After, ...]
 
 
-class _WatchedStore(InlineStore):
-    """The conductor's store; `watch` is awaited after each outcome is written, before the next command leaves."""
-
-    def __init__(self, watch: Callable[[str], Awaitable[None]]) -> None:
-        super().__init__()
-        self._watch = watch
-
-    async def transact(self, work: Callable[Concatenate[Any, P], T], /, *arguments: P.args, **named: P.kwargs) -> T:
-        value = await super().transact(work, *arguments, **named)
-        for entry in arguments:
-            if isinstance(entry, Entry) and entry.kind.value in OUTCOMES:
-                await self._watch(entry.step or "(release)")
-        return value
-
-
 class _Watch:
     """A world whose truth is taken after each step."""
 
     def __init__(self) -> None:
         self.world = World(LAYOUT)
-        self.world.conductor.close()
-        self.world.conductor = _WatchedStore(self._take)
+        self.world.history.listeners.append(self._listen)
         self._seen: list[After] = []
         self._is_move = False
 
-    async def _take(self, step: str) -> None:
-        if self._is_move:
-            self._seen.append(After(step, await _look(self.world)))
+    def _listen(self, line: Line) -> None:
+        """Look after each outcome is written, before the next command leaves."""
+        match line.what:
+            case Journaled(entry=entry) if self._is_move and entry.kind in OUTCOMES:
+                self._seen.append(After(entry.step or "(release)", _look(self.world)))
+            case _:
+                pass
 
     async def carry_out(self, order: Order) -> Seen:
-        before = await _look(self.world)
+        before = _look(self.world)
         self._is_move = isinstance(order, MoveServer | SettleMove)
         self._seen.clear()
         accepted = await self.world.client.order(order)
@@ -218,7 +203,6 @@ async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
 
 async def _watch_all() -> dict[str, Seen]:
     watch, found = _Watch(), dict[str, Seen]()
-    await watch.world.conductor.transact(CONDUCTOR_TABLES.create_all)
     # Virtual seconds: a cloud that does not get on fails here, instead of waiting for ever at no cost.
     with anyio.fail_after(WATCH_S_MAX):
         await _move_all(watch, found)

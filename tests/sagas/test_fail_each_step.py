@@ -138,7 +138,7 @@ async def test_an_operation_that_fails_at_any_step_leaves_the_world_as_it_was(
                 assert broken_promises(after, seen=before) == (), f"{step} {how}"
                 _check_history(case, step, before, after)
                 before = after
-        assert not world.events.counts["conversation_failed"]
+        assert not world.counts["conversation_failed"]
 
 
 def _check_history(case: Case, step: str, before: Dump, after: Dump) -> None:

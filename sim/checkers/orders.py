@@ -1,0 +1,134 @@
+"""Oracles over orders: what was acknowledged is carried out, and comes to its end in time."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from protocol.errors import CODES, CallTimeout
+from protocol.journal import Kind
+from sim.checkers.chronicle import NS_PER_S
+from sim.checkers.journals import FIRST_STEP
+from sim.checkers.oracle import Oracle
+from sim.history import Answered, Happening, Journaled, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from protocol.truth import ConversationTruth, Truth
+    from sim.checkers.chronicle import Chronicle
+    from sim.checkers.oracle import Accuse, Ear
+
+#: Ten times the longest pause between two tries.
+BOUND_S: Final = 300.0
+#: How the reason begins with which our own mistake parks a conversation.
+MISTAKE: Final = "a mistake of cellferry"
+
+
+def _pattern(template: str) -> str:
+    return ".*".join(re.escape(text) for text in re.split(r"\{[^}]*\}", template))
+
+
+#: The texts of errors that pass when one asks again: nobody waits for those when nothing is broken any more.
+PASSING: Final = re.compile(
+    "|".join(f"(?:{_pattern(error.template)})" for error in CODES.values() if error.is_retryable), re.DOTALL
+)
+assert PASSING.fullmatch(str(CallTimeout(address="api/cell", method="take_server", waited_s=30.0)))
+
+
+class AcknowledgedKept(Oracle):
+    """An order that was acknowledged has a durable conversation, which has the server and is not forgotten."""
+
+    name = "acknowledged_kept"
+    letters = "M6"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._acknowledged: dict[str, int] = {}
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of what users are told."""
+        return {Answered: self._answered}
+
+    def _answered(self, what: Answered) -> None:
+        if not what.conversation:
+            return
+        self._acknowledged[what.conversation] = what.number
+        tale = self.chronicle.tales.get(what.conversation)
+        if tale is None:
+            self.accuse(what.conversation, f"order {what.number} is acknowledged, and no journal has it")
+        elif not tale.has(Kind.DONE, FIRST_STEP):
+            self.accuse(tale.server, f"order {what.number} is acknowledged, and its server is not taken for it")
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:  # noqa: ARG002 - Holds however long it was.
+        """Ask the journals for every acknowledged order."""
+        known = {each.conversation for each in truth.conversations}
+        for conversation, number in self._acknowledged.items():
+            if conversation not in known:
+                self.accuse(conversation, f"order {number} was acknowledged, and the journals do not know it")
+
+
+class EndsInTime(Oracle):
+    """When faults have stopped, every conversation is over within ten times the longest pause, or is parked."""
+
+    name = "ends_in_time"
+    letters = "V1"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._healed_ns: int | None = None
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of the healing and of ends."""
+        return {Phase: self._phase, Journaled: self._journaled}
+
+    def _phase(self, what: Phase) -> None:
+        if what.name == "healed":
+            self._healed_ns = self.chronicle.now_ns
+
+    def _journaled(self, what: Journaled) -> None:
+        if self._healed_ns is None or what.entry.kind is not Kind.RELEASED:
+            return
+        took_s = self._took_s(what.conversation)
+        if took_s > BOUND_S:
+            self.accuse(what.server, f"{what.conversation} is over {took_s:.0f} s after everything was healed")
+
+    def _took_s(self, conversation: str) -> float:
+        tale = self.chronicle.tales.get(conversation)
+        since_ns = max(tale.began_ns if tale else 0, self._healed_ns or 0)
+        return (self.chronicle.now_ns - since_ns) / NS_PER_S
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:
+        """Ask for conversations that are under way and wait for nothing."""
+        for each in truth.conversations:
+            is_late = healed_for_s >= BOUND_S and self._took_s(each.conversation) >= BOUND_S
+            if is_late and not each.is_closed and not each.waits_for:
+                self.accuse(each.server, f"{each.conversation} is not over {healed_for_s:.0f} s after the healing")
+
+
+class ParkedTruly(Oracle):
+    """A conversation that is parked when faults have stopped waits where its journal is, for what would not pass."""
+
+    name = "parked_truly"
+    letters = "V1, V2"
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:
+        """Compare the reasons with the journals."""
+        for each in truth.conversations:
+            if not each.waits_for or each.is_closed:
+                continue
+            if each.waits_for.startswith(MISTAKE):
+                self.accuse(each.server, f"{each.conversation} is parked: {each.waits_for}")
+            elif healed_for_s >= BOUND_S:
+                self._judge(each, each.waits_for)
+
+    def _judge(self, each: ConversationTruth, waits_for: str) -> None:
+        place, _, reason = waits_for.partition(": ")
+        if PASSING.fullmatch(reason):
+            self.accuse(each.server, f"{each.conversation} waits for what has passed: {waits_for}")
+        tale = self.chronicle.tales.get(each.conversation)
+        if tale is None:
+            return
+        here = {Kind.END: "close", Kind.CLOSED: "release"}.get(tale.last.kind, tale.last.step)
+        if place.partition(" ")[0] != here:
+            self.accuse(each.server, f"{each.conversation} is at {here}, and says: {waits_for}")

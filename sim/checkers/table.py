@@ -1,0 +1,45 @@
+"""All oracles, by name: what the docs list, and of which each needs a planted bug that it alone was made to catch."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sim.checkers import effects, gathers, guests, journals, orders, records, wire
+from sim.checkers.oracle import Oracle
+
+_ALL: Final[tuple[type[Oracle], ...]] = (
+    guests.OneHost,
+    guests.PermitsRise,
+    guests.PermitHeld,
+    guests.DestroyLast,
+    guests.SnapshotKept,
+    records.StatusGraph,
+    records.OneOpenMove,
+    records.HistoryKept,
+    records.ToldOnce,
+    journals.OneTaker,
+    journals.OneWriter,
+    journals.EpochsRise,
+    journals.UndoOrder,
+    journals.UndoWhole,
+    journals.OneDirection,
+    effects.IntentFirst,
+    effects.EpochsFence,
+    effects.CarriedOnce,
+    effects.ReplyConstant,
+    effects.UndoPoisons,
+    effects.OutcomesTrue,
+    effects.ClosedLast,
+    wire.Hops,
+    wire.FramesConserved,
+    wire.AckAfterCommit,
+    wire.NoRetries,
+    gathers.BroadcastOnce,
+    gathers.OneAnswerACell,
+    gathers.AnswersReachAsker,
+    orders.AcknowledgedKept,
+    orders.EndsInTime,
+    orders.ParkedTruly,
+)
+
+ORACLES: Final[Mapping[str, type[Oracle]]] = {oracle.name: oracle for oracle in _ALL}
+assert len(ORACLES) == len(_ALL), "two oracles have one name"

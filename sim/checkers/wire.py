@@ -1,0 +1,171 @@
+"""Oracles over the wire: where frames go and what becomes of them.  Where no frames are recorded, they see nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sim.checkers.chronicle import NS_PER_S, actor_of, step_key
+from sim.checkers.oracle import Oracle
+from sim.history import Begun, Broker, Carried, Crashed, Fired, Handed, Happening, Lost, Paused, Sent, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from protocol.truth import Truth
+    from sim.checkers.chronicle import Chronicle
+    from sim.checkers.oracle import Accuse, Ear
+
+#: How old a frame must be at rest to be called forgotten.
+FORGOTTEN_S: Final = 30.0
+#: What commands an actor, among the kinds of envelopes.
+COMMANDS: Final = frozenset({"call", "cast"})
+LINK: Final = "/link"
+
+
+class Hops(Oracle):
+    """No envelope passes more cells than it may, nor any cell twice."""
+
+    name = "hops"
+    letters = "R4"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._good: set[tuple[tuple[str, ...], int]] = set()
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of what is sent."""
+        return {Sent: self._sent}
+
+    def _sent(self, what: Sent) -> None:
+        for note in what.notes:
+            way = (note.route, note.hops_max)
+            if way in self._good:
+                continue
+            if len(note.route) > note.hops_max:
+                self.accuse(note.server, f"{note.method} has come {note.route}, over {note.hops_max} hops")
+            elif len(dict.fromkeys(note.route)) < len(note.route):
+                self.accuse(note.server, f"{note.method} has come {note.route}, by one cell twice")
+            else:
+                self._good.add(way)
+
+
+class FramesConserved(Oracle):
+    """What is handed out was sent and not settled; and every frame is settled or lost in the end, once."""
+
+    name = "frames_conserved"
+    letters = "R8, R1"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._waiting: dict[int, tuple[int, str]] = {}
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of frames."""
+        return {Sent: self._sent, Handed: self._handed, Settled: self._gone, Lost: self._gone}
+
+    def _sent(self, what: Sent) -> None:
+        if what.frame in self._waiting:
+            self.accuse(what.queue, f"frame {what.frame} is sent again")
+        self._waiting[what.frame] = (self.chronicle.now_ns, what.queue)
+
+    def _handed(self, what: Handed) -> None:
+        if what.frame not in self._waiting:
+            self.accuse(what.queue, f"frame {what.frame} is handed to {what.process}, and is not in the queue")
+
+    def _gone(self, what: Settled | Lost) -> None:
+        if self._waiting.pop(what.frame, None) is None:
+            self.accuse(what.queue, f"frame {what.frame} goes, and is not in the queue")
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:  # noqa: ARG002 - The frames' own ages count.
+        """Ask for frames that nobody takes."""
+        for frame, (sent_ns, queue) in self._waiting.items():
+            age_s = (self.chronicle.now_ns - sent_ns) / NS_PER_S
+            if age_s > FORGOTTEN_S:
+                self.accuse(queue, f"frame {frame} has been there for {age_s:.0f} s")
+
+
+class AckAfterCommit(Oracle):
+    """No actor acknowledges a frame before the effects of its commands are durable."""
+
+    name = "ack_after_commit"
+    letters = "P7, R1"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._frames: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._held: dict[tuple[str, str], int] = {}  # By process and key: frames that are handed and not settled.
+        self._begun: set[tuple[str, str]] = set()
+        self._is_wired = False
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of frames and of effects."""
+        return {Handed: self._handed, Settled: self._settled, Begun: self._begin, Carried: self._effect}
+
+    def _handed(self, what: Handed) -> None:
+        self._is_wired = True
+        if what.frame in self._frames or what.process.endswith(LINK):
+            return
+        found = tuple(
+            (what.process, note.key)
+            for note in what.notes
+            if note.key and note.kind in COMMANDS and step_key(note.key) is not None
+        )
+        if found:
+            self._frames[what.frame] = found
+            for about in found:
+                self._held[about] = self._held.get(about, 0) + 1
+
+    def _settled(self, what: Settled) -> None:
+        for about in self._frames.pop(what.frame, ()):
+            self._held[about] -= 1
+            if not self._held[about]:
+                del self._held[about]
+
+    def _begin(self, what: Begun) -> None:
+        self._effect(what)
+        self._begun.add((what.process, what.key))
+
+    def _effect(self, what: Begun | Carried) -> None:
+        about = (what.process, what.key)
+        # What was accepted is durable: from there on the frame may go.
+        if not self._is_wired or about in self._held or about in self._begun or step_key(what.key) is None:
+            return
+        self.accuse(what.server, f"{what.process} had acknowledged {what.key} before it was durable")
+
+
+class NoRetries(Oracle):
+    """In a run in which nothing goes wrong, each command of a conversation is sent once."""
+
+    name = "no_retries"
+    letters = "V3"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._is_healthy = True
+        self._ids: dict[str, str] = {}
+        self._again: dict[str, str] = {}  # What is to be said of whom, if nothing has gone wrong by the end.
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of what is sent, and of whatever goes wrong."""
+        wrong = dict.fromkeys((Fired, Crashed, Paused, Broker), self._wrong)
+        return {Sent: self._sent, **wrong}
+
+    def _wrong(self, _what: Happening) -> None:
+        self._is_healthy = False
+        self._ids.clear()
+
+    def _sent(self, what: Sent) -> None:
+        if not self._is_healthy:
+            return
+        for note in what.notes:
+            is_command = note.key and note.kind in COMMANDS and step_key(note.key) is not None
+            if is_command and self._ids.setdefault(note.key, note.id) != note.id:
+                text = f"{actor_of(what.process)} sends {note.key} again, and nothing went wrong"
+                self._again.setdefault(note.server, text)
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:
+        """Accuse now: of some faults (a delay) it is known late that they struck and mattered."""
+        del truth, healed_for_s
+        if self._is_healthy:
+            for server, text in self._again.items():
+                self.accuse(server, text)

@@ -1,0 +1,85 @@
+"""What users do in a run: operations as values, which travel as JSON and are taken away one by one when shrinking."""
+
+from enum import StrEnum
+from typing import Final, assert_never
+
+import attrs
+
+from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, Order, PowerServer, SettleMove
+from protocol.messages.servers import Origin
+from protocol.records import Flavor
+from protocol.states import Goal
+
+IMAGE: Final = "cirros"
+TINY: Final = Flavor(name="m1.tiny", vcpus=1, memory_mb=512, disk_gb=1)
+SMALL: Final = Flavor(name="m1.small", vcpus=1, memory_mb=2048, disk_gb=20)
+ROOT_DEVICE: Final = "/dev/vda"
+
+
+class Act(StrEnum):
+    """What a user asks for."""
+
+    CREATE = "create"
+    RESIZE = "resize"
+    MIGRATE = "migrate"
+    CONFIRM = "confirm"
+    REVERT = "revert"
+    START = "start"
+    STOP = "stop"
+    ATTACH = "attach"
+    DETACH = "detach"
+
+
+MOVES: Final = frozenset({Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT})
+
+
+@attrs.frozen(kw_only=True)
+class Op:
+    """One operation of one user on one server."""
+
+    name: str
+    act: Act
+    server: str
+    at_s: float = 0.0  # After the begin of the fault phase; with `after`: after that operation's conversation is over.
+    after: str = ""  # The name of another operation.
+    host: str = ""  # Of a create or a move: the host asked for; empty: any.
+    volume: str = ""  # To attach or detach; of a create: its data volume, if any.
+    device: str = "/dev/vdb"
+    is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
+
+    def order(self, *, user: str = "user") -> Order:
+        """Write the operation as the order that the conductor takes."""
+        origin = Origin(request_id=f"req-{self.name}", user=user, project="project")
+        match self.act:
+            case Act.CREATE:
+                return self._create(origin)
+            case Act.RESIZE | Act.MIGRATE:
+                flavor = SMALL if self.act is Act.RESIZE else None
+                return MoveServer(server=self.server, flavor=flavor, host=self.host or None, origin=origin)
+            case Act.CONFIRM | Act.REVERT:
+                return SettleMove(server=self.server, goal=Goal(self.act.value), origin=origin)
+            case Act.START | Act.STOP:
+                return PowerServer(server=self.server, goal=Goal(self.act.value), origin=origin)
+            case Act.ATTACH | Act.DETACH:
+                device = self.device if self.act is Act.ATTACH else ""
+                return ChangeVolume(
+                    server=self.server, goal=Goal(self.act.value), volume=self.volume, device=device, origin=origin
+                )
+            case _:
+                assert_never(self.act)
+
+    def _create(self, origin: Origin) -> CreateServer:
+        volumes = (NewVolume(volume=self.volume, device=self.device),) if self.volume else ()
+        if self.is_volume_backed:
+            volumes = (NewVolume(volume=f"root-{self.server}", device=ROOT_DEVICE, boot_index=0), *volumes)
+        return CreateServer(
+            server=self.server, name=self.server, flavor=TINY, image="" if self.is_volume_backed else IMAGE,
+            volumes=volumes, host=self.host or None, origin=origin,
+        )  # fmt: skip
+
+
+def volumes_of(ops: tuple[Op, ...]) -> tuple[str, ...]:
+    """Name every volume that operations need, each once."""
+    named = [op.volume for op in ops if op.volume]
+    roots = [f"root-{op.server}" for op in ops if op.act is Act.CREATE and op.is_volume_backed]
+    return tuple(dict.fromkeys([*roots, *named]))
