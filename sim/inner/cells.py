@@ -1,0 +1,163 @@
+"""The actors of the inner level that own records: cells, with their outboxes, and the three partners."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.kernel.outbox import BUDGET_S, PAUSE_FIRST_S, PAUSE_MAX_S
+from protocol.cell_path import Address
+from protocol.draft import Changes
+from protocol.effects import table
+from protocol.effects.news import news
+from protocol.effects.registry import Moment, apply, needs_of
+from protocol.errors import CellferryError, ImageDamaged, revive
+from protocol.messages.partners import DeleteImage, VerifyImage
+from protocol.records import Server
+from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.patience import Patience
+from sim.inner.stores import SIZE_BYTES, digest_of_disk
+
+if TYPE_CHECKING:
+    from protocol.cell_path import CellPath
+    from protocol.requests import Request
+    from sim.inner.memory import Reply
+    from sim.inner.messages import Question
+    from sim.inner.setting import Setting
+    from sim.inner.stores import Stores
+
+#: How long news may lie in an outbox before it is sent: of one row's, only the newest that lies there goes.
+LINGER_S: Final = (0.001, 0.5)
+
+
+class Cell(Actor):
+    """The actor that owns a cell's records; in the root also the mapping, the permits and the mirror."""
+
+    def __init__(self, cell: CellPath, setting: Setting, *, root: Cell | None) -> None:
+        super().__init__(Address(cell, "cell"), setting)
+        self._root = root or self
+        self.effects = frozenset((*table.CELL, *(table.ROOT if root is None else ())))
+        self.outbox: list[tuple[Server, bool]] = []  # A row, and whether it is gone.
+        self._asked: Question | None = None
+        self._is_pumping = False
+        self._pause_s = PAUSE_FIRST_S
+        self._patience = Patience(self.process, setting.agenda, is_asked=self.waits_for, give_up=self._give_up)
+        self.process.when_crashed.append(self._drop_pump)
+        self.process.when_started.append(self._pump)
+
+    # --- the outbox --------------------------------------------------------------------------------------------
+
+    def tell(self, changes: Changes) -> None:
+        """Put into the outbox what the root is to hear of."""
+        for row in changes.puts:
+            if type(row) is Server:
+                self._put_out(row, is_gone=False)
+        for row in changes.drops:
+            if type(row) is Server:
+                self._put_out(row, is_gone=True)
+
+    def _put_out(self, row: Server, *, is_gone: bool) -> None:
+        # Never in the place of newer news: which of the two is newer, the root is to find out.
+        waiting = self.outbox
+        for at in range(len(waiting) - 1, 0 if self._asked else -1, -1):
+            older, _ = waiting[at]
+            if older.uuid == row.uuid:
+                if (older.generation, older.version) <= (row.generation, row.version):
+                    waiting[at] = row, is_gone
+                    return
+                break
+        waiting.append((row, is_gone))
+        if not self._is_pumping:
+            self._is_pumping = True
+            low, high = LINGER_S
+            linger_s = low + (high - low) * self.setting.chance.uniform("linger", self.name, row.uuid, row.version)
+            self.process.later(linger_s, self._pump)
+
+    def _pump(self) -> None:
+        self._is_pumping = bool(self.outbox)
+        if not self.outbox:
+            return
+        row, is_gone = self.outbox[0]
+        changes = Changes(drops=(row,)) if is_gone else Changes(puts=(row,))
+        found = news(changes, Moment(now_us=0, cell=self._path, key=""))
+        root = self._root
+        self._asked = self.setting.network.ask(
+            self, found[0].request, to=root.process, cell=root.cell, receive=root.receive,
+            about=f"news:{self.name}:{row.uuid}:{row.version}", budget_s=BUDGET_S, server=row.uuid,
+        )  # fmt: skip
+        self._patience.begin(self._asked)
+
+    def _drop_pump(self) -> None:
+        self._asked, self._is_pumping = None, False
+
+    def _give_up(self, question: Question) -> None:
+        if self._asked is question:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        self._asked = None
+        self.process.later(self._pause_s, self._pump)
+        self._pause_s = min(PAUSE_MAX_S, 2 * self._pause_s)
+
+    # --- asking ------------------------------------------------------------------------------------------------
+
+    def waits_for(self, question: Question) -> bool:
+        """Tell whether the answer to a question is still waited for."""
+        return self._asked is question
+
+    def take(self, question: Question, reply: Reply) -> None:
+        """Take the root's word that it has heard."""
+        if self._asked is not question:
+            return
+        if reply.is_error and revive(reply.value).is_retryable:
+            self._try_again()
+            return
+        self._asked, self._pause_s = None, PAUSE_FIRST_S
+        self.outbox.pop(0)
+        self._pump()
+
+    def fail(self, question: Question, _error: CellferryError) -> None:
+        """Hear that news went nowhere."""
+        self._give_up(question)
+
+
+class ImageActor(Actor):
+    """The actor that owns images."""
+
+    def __init__(self, root: CellPath, setting: Setting, stores: Stores) -> None:
+        super().__init__(Address(root, "image"), setting)
+        self._stores = stores
+        self.effects = frozenset(table.IMAGE) - {VerifyImage, DeleteImage}
+
+    @cached_property
+    def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
+        """List what it cannot do in a transaction."""
+        return {
+            VerifyImage: Ensuring(ensure=self._compare, settle=self._enter),
+            DeleteImage: Ensuring(ensure=self._remove, settle=self._enter),
+        }
+
+    def _compare(self, request: VerifyImage, _moment: Moment) -> Working:
+        look = partial(self._stores.images.get, request.image)
+        found = yield from self._stores.image.call("digest", request.image, look, by=self.name)
+        expected = f"{request.size_bytes} bytes, sha256 {request.sha256}"
+        actual = f"{SIZE_BYTES} bytes, sha256 {digest_of_disk(found)}" if found else "nothing"
+        if actual != expected:
+            raise ImageDamaged(image=request.image, expected=expected, found=actual)
+
+    def _remove(self, request: DeleteImage, _moment: Moment) -> Working:
+        delete = partial(self._stores.images.pop, request.image, None)
+        yield from self._stores.image.call("delete", request.image, delete, by=self.name)
+
+    def _enter(self, request: VerifyImage | DeleteImage, _checked: None, moment: Moment) -> Any:
+        changes, value = apply(self.rows.load(needs_of(request)), request, moment)
+        self.rows.save(changes)
+        return value
+
+
+class RecordActor(Actor):
+    """The actor that owns volumes and attachments, or that of ports and bindings."""
+
+    def __init__(self, root: CellPath, name: str, setting: Setting, effects: tuple[type[Request[Any]], ...]) -> None:
+        super().__init__(Address(root, name), setting)
+        self.effects = frozenset(effects)

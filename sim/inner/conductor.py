@@ -1,0 +1,213 @@
+"""The conductor of the inner level: takes orders and asks others on behalf of its conversations."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from actors.conductor.actor import FIRST_STEP, goal_of
+from protocol.bodies import decode_body, encode_body
+from protocol.cell_path import Address
+from protocol.errors import (
+    CallTimeout,
+    CellferryError,
+    ErrorReport,
+    StaleEpoch,
+    Unavailable,
+    report,
+    revive,
+)
+from protocol.ids import derived_id
+from protocol.journal import Entry, Journal, Kind
+from protocol.messages import orders as say
+from protocol.moves.parties import Brief
+from protocol.requests import Form
+from sim.history import Journaled, Noted
+from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.conversing import Asking, Run
+from sim.inner.memory import Reply
+from sim.inner.patience import Patience
+from sim.points import AFTER_SEND, of_key, point_of
+
+if TYPE_CHECKING:
+    from protocol.effects.registry import Moment
+    from protocol.requests import Request
+    from sim.inner.gathering import Link
+    from sim.inner.journals import Journals
+    from sim.inner.messages import Question
+    from sim.inner.setting import Setting
+
+LOST: Final = "conversation_lost"
+ORDERS: Final = (say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume)
+#: How often the decision about an order is looked for.
+DECIDED_S: Final = 0.005
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    """A conversation that waits for answers."""
+
+    run: Run
+    replies: list[Reply | None]
+    left: int
+
+
+class Conductor(Actor):
+    """One replica of the conductor."""
+
+    def __init__(
+        self, me: Address, setting: Setting, *, name: str, journals: Journals, actors: dict[Address, Actor], link: Link
+    ) -> None:
+        super().__init__(me, setting, name=name)
+        self.journals = journals
+        self.actors = actors
+        self.link = link
+        self.running: dict[str, Run] = {}
+        self.lost = 0  # Conversations that another conductor had taken over.
+        self._asked: dict[int, tuple[_Waiting, int]] = {}
+        self._patience = Patience(self.process, setting.agenda, is_asked=self.waits_for, give_up=self._give_up)
+        self.process.when_crashed.append(self._drop_all)
+        self.process.when_started.insert(0, self.resume)
+
+    def _drop_all(self) -> None:
+        self.running.clear()
+        self._asked.clear()
+
+    # --- orders ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
+        """List what users ask."""
+        return {order: Ensuring(accept=self._begin, ensure=self._take) for order in ORDERS}
+
+    def _begin(self, order: Any, moment: Moment) -> None:
+        payload = encode_body(Brief(root=self.cell, order=order))
+        self.journals.begin(
+            derived_id(moment.key), server=order.server, goal=goal_of(order), owner=self.name, payload=payload,
+            at_us=moment.now_us,
+        )  # fmt: skip
+
+    def _take(self, order: Any, moment: Moment) -> Working:
+        conversation = derived_id(moment.key)
+        self.start(conversation)
+        while (decided := _decision(self.journals.read(conversation))) is None:
+            if conversation not in self.running:
+                raise Unavailable(what=f"conversation {conversation}", reason="another conductor has it")
+            yield DECIDED_S
+        if decided.kind is Kind.REFUSED:
+            raise revive(decode_body(decided.payload, ErrorReport))
+        return say.Accepted(conversation=conversation, server=order.server)
+
+    # --- conversations -----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin as a process does that is started."""
+        for begin in self.process.when_started:
+            begin()
+
+    def resume(self) -> None:
+        """Take over and go on with every conversation that is not closed."""
+        for conversation in tuple(self.journals.open):
+            if conversation not in self.running:
+                self.journals.take_over(conversation, owner=self.name)
+                self.start(conversation)
+
+    def start(self, conversation: str) -> None:
+        """Go on with a conversation, unless this replica does already."""
+        if conversation not in self.running:
+            run = self.running[conversation] = Run(self, conversation)
+            self.go_on(run, None)
+
+    def go_on(self, run: Run, replies: tuple[Reply, ...] | None) -> None:
+        """Let a conversation go on until it waits again."""
+        if self.running.get(run.conversation) is not run:
+            return
+        try:
+            waits_for = run.talking.send(replies)
+        except StopIteration:
+            self.running.pop(run.conversation, None)
+        except StaleEpoch as error:
+            self.running.pop(run.conversation, None)
+            self.note(LOST, f"{run.conversation}: {error}")
+        except Exception as error:  # noqa: BLE001  a mistake in one conversation must not end the others
+            self.running.pop(run.conversation, None)
+            self.note("conversation_failed", f"{run.conversation}: {error!r}")
+            self.journals.park(run.conversation, f"a mistake of cellferry: {error!r}")
+        else:
+            if isinstance(waits_for, tuple):
+                self._ask_all(run, waits_for)
+            else:
+                self.process.later(waits_for, self.go_on, run, None)
+
+    def note(self, event: str, detail: str) -> None:
+        """Note what a conductor counts."""
+        self.lost += event == LOST
+        self.setting.history.record(Noted(process=self.name, event=event, detail=detail))
+
+    def is_struck(self, entry: Entry, journal: Journal) -> bool:
+        """Pass the point that a journal entry is; tell whether this process was struck at it."""
+        if not self.setting.has_points:
+            return False
+        line = Journaled(
+            process=self.name, conversation=journal.conversation, server=journal.server, goal=journal.goal, entry=entry
+        )
+        self.setting.pass_point(point_of(line), self.name)
+        return not self.process.is_going
+
+    # --- asking ------------------------------------------------------------------------------------------------
+
+    def _ask_all(self, run: Run, questions: tuple[Asking, ...]) -> None:
+        waiting = _Waiting(run, [None] * len(questions), len(questions))
+        for number, asking in enumerate(questions):
+            question = self._ask(asking)
+            self._asked[question.serial] = waiting, number
+            self._patience.begin(question)
+        if self.setting.has_points:
+            for asking in questions:
+                if asking.command is not None:
+                    self.setting.pass_point(of_key(asking.command.text, AFTER_SEND), self.name)
+
+    def _ask(self, asking: Asking) -> Question:
+        if type(asking.request).METHOD.form is Form.BROADCAST:
+            link = self.link
+            return self.setting.network.ask(
+                self, asking.request, to=link.process, cell=link.cell, receive=link.receive, about=asking.about,
+                budget_s=asking.budget_s,
+            )  # fmt: skip
+        actor = self.actors[asking.to]
+        return self.setting.network.ask(
+            self, asking.request, to=actor.process, cell=actor.cell, receive=actor.receive, about=asking.about,
+            budget_s=asking.budget_s, server=asking.server, epoch=asking.epoch, command=asking.command,
+        )  # fmt: skip
+
+    def waits_for(self, question: Question) -> bool:
+        """Tell whether the answer to a question is still waited for."""
+        return question.serial in self._asked
+
+    def take(self, question: Question, reply: Reply) -> None:
+        """Take the answer to a question; the conversation goes on when it was the last one that it waits for."""
+        found = self._asked.pop(question.serial, None)
+        if found is None:
+            return
+        waiting, number = found
+        waiting.replies[number] = reply
+        waiting.left -= 1
+        if not waiting.left:
+            self.go_on(waiting.run, tuple(waiting.replies))  # type: ignore[arg-type]  # none is missing any more
+
+    def fail(self, question: Question, error: CellferryError) -> None:
+        """Hear that a question went nowhere."""
+        self.take(question, Reply(report(error, cell=str(self.cell)), b"", is_error=True))
+
+    def _give_up(self, question: Question) -> None:
+        address = question.mailbox.name
+        self.fail(question, CallTimeout(address=address, method=question.method, waited_s=question.budget_s))
+
+
+def _decision(journal: Journal) -> Entry | None:
+    for entry in journal.entries:
+        if entry.step == FIRST_STEP and entry.kind in {Kind.DONE, Kind.REFUSED}:
+            return entry
+    return None

@@ -1,0 +1,237 @@
+"""One conversation on the inner level: `actors.kernel.conversation`, as a generator on the agenda.
+
+It yields how long it sleeps, in seconds, or the questions that it waits for, and gets back what came of each.  A crash
+drops it; whoever comes next reads the journals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from actors.kernel.conversation import (
+    BACKOFF_FIRST_S,
+    BACKOFF_MAX_S,
+    CALL_BUDGET_S,
+    GATHER_BUDGET_S,
+    PATIENCE_S,
+)
+from protocol.bodies import encode_body
+from protocol.errors import CellferryError, StaleEpoch, StoreUnavailable, report, revive
+from protocol.journal import Entry, Kind
+from protocol.moves.plans import PLANS
+from protocol.requests import Close, Form
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, no_objection, receivers
+from sim.inner.agenda import NS_PER_S
+from sim.inner.memory import Command, Reply
+
+if TYPE_CHECKING:
+    from protocol.cell_path import Address
+    from protocol.requests import Request
+    from sim.inner.conductor import Conductor
+
+#: What a conversation waits for: a time to pass, or the answers to questions.
+Talking = Generator["float | tuple[Asking, ...]", "tuple[Reply, ...] | None", Any]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Asking:
+    """A question to be asked once."""
+
+    to: Address
+    request: Request[Any]
+    server: str
+    epoch: int
+    about: str
+    command: Command | None = None
+    budget_s: float = CALL_BUDGET_S
+
+
+class Run:
+    """One conversation on its way to its end, as this replica carries it out."""
+
+    def __init__(self, conductor: Conductor, conversation: str) -> None:
+        self.conversation = conversation
+        self._conductor = conductor
+        self._setting = conductor.setting
+        self._journals = conductor.journals
+        self._journal = conductor.journals.read(conversation)
+        self._plan: Plan = PLANS[self._journal.goal]
+        self._epoch = 0
+        self._is_swept = False
+        self.talking = self._talk()
+
+    def _talk(self) -> Talking:
+        yield from self._steadily(self._carry_out)
+        yield from self._steadily(self._sweep)
+
+    def _steadily(self, work: Any) -> Talking:
+        tries = 0
+        while True:
+            try:
+                yield from work()
+            except StoreUnavailable:
+                yield self._pause_s("store", tries)
+                tries += 1
+            else:
+                return
+
+    def _carry_out(self) -> Talking:
+        self._epoch = self._journals.epoch(self.conversation, owner=self._conductor.name)
+        self._journal = self._journals.read(self.conversation)
+        while True:
+            decision = next_command(self._plan, self._journal)
+            match decision:
+                case Send():
+                    yield from self._exchange(decision)
+                case Finish(ending=ending):
+                    yield from self._write(self._entry(Kind.END, None, encode_body(ending)))
+                case CloseAll(receivers=found):
+                    yield from self._close(found)
+                case Release(address=address, request=request):
+                    yield from self._insist("release", (address,), request, epoch=0)
+                    yield from self._write(self._entry(Kind.RELEASED, None, b""))
+                    if self._is_swept:
+                        self._check_store()
+                        self._journals.swept(self.conversation)
+                case Over():
+                    return
+
+    # --- one step ----------------------------------------------------------------------------------------------
+
+    def _exchange(self, send: Send) -> Talking:
+        last = self._journal.entries[-1]
+        mine = (Kind.INTENT, send.step.name, send.attempt, send.is_undo)
+        if (last.kind, last.step, last.attempt, last.is_undo) != mine:
+            yield from self._write(self._entry(Kind.INTENT, send, b""))
+        outcome = yield from self._answer(send)
+        if isinstance(outcome, CellferryError):
+            yield from self._write(self._entry(Kind.REFUSED, send, self._reported(outcome)))
+            return
+        done = self._entry(Kind.DONE, send, outcome.body)
+        objection = None
+        if not send.is_undo and send.step.objection is not no_objection:
+            story = attrs.evolve(send.story, journal=self._journal.followed_by(done))
+            objection = send.step.objection(story, outcome.value)
+        if objection is not None:
+            done = self._entry(Kind.REFUSED, send, self._reported(objection))
+        yield from self._write(done)
+
+    def _answer(self, send: Send) -> Talking:
+        tries, since_ns = 0, self._setting.agenda.now_ns
+        while True:
+            asking = self._asking(send)
+            replies = yield (asking,)
+            assert replies is not None, "a question gets a reply"
+            reply = replies[0]
+            if not reply.is_error:
+                return reply
+            error = revive(reply.value)
+            patience_ns = PATIENCE_S * NS_PER_S
+            is_patient = error.is_retryable and self._setting.agenda.now_ns - since_ns < patience_ns
+            if isinstance(error, StaleEpoch):
+                # Whoever still has his conversation asks under the next epoch.
+                self._renew()
+            elif not send.must_succeed and not is_patient:
+                return error
+            self._park(f"{send.step.name} at {send.address}: {error}")
+            yield self._pause_s(asking.about, tries)
+            tries += 1
+
+    def _asking(self, send: Send) -> Asking:
+        server = self._journal.server
+        is_broadcast = type(send.request).METHOD.form is Form.BROADCAST
+        key = str(send.key)
+        if send.step.is_read:
+            command, epoch = None, 0
+        else:
+            command, epoch = Command(send.key, key, server, self._epoch, send.request), self._epoch
+        return Asking(
+            to=send.address, request=send.request, server=server, epoch=epoch, about=key, command=command,
+            budget_s=GATHER_BUDGET_S if is_broadcast else CALL_BUDGET_S,
+        )  # fmt: skip
+
+    def _renew(self) -> None:
+        self._check_store()
+        self._epoch = self._journals.renew(self.conversation, owner=self._conductor.name)
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def _close(self, found: tuple[Address, ...]) -> Talking:
+        self._renew()
+        lowest_open = self._journals.lowest_open(but=self.conversation)
+        self._is_swept = lowest_open > self._epoch
+        request = Close(server=self._journal.server, conversation=self.conversation, lowest_open=lowest_open)
+        yield from self._insist("close", found, request, epoch=self._epoch)
+        yield from self._write(self._entry(Kind.CLOSED, None, b""))
+
+    def _insist(self, what: str, found: tuple[Address, ...], request: Request[Any], *, epoch: int) -> Talking:
+        """Send what is no step until everybody has done it."""
+        left, tries = found, 0
+        while left:
+            questions = tuple(self._plain(what, to, request, epoch) for to in left)
+            replies = yield questions
+            assert replies is not None, "questions get replies"
+            failed = [(to, reply) for to, reply in zip(left, replies, strict=True) if reply.is_error]
+            left = tuple(to for to, _ in failed)
+            if failed:
+                self._park(f"{what} at {failed[0][0]}: {revive(failed[0][1].value)}")
+                yield self._pause_s(what, tries)
+            tries += 1
+
+    def _plain(self, what: str, to: Address, request: Request[Any], epoch: int) -> Asking:
+        about = f"{what}:{self.conversation}:{to}"
+        return Asking(to=to, request=request, server=self._journal.server, epoch=epoch, about=about)
+
+    def _sweep(self) -> Talking:
+        """Have the receivers of closed conversations forget them, once no older one is open any more."""
+        lowest_open = self._journals.lowest_open(but="")
+        for journal in self._journals.unswept(lowest_open):
+            request = Close(server=journal.server, conversation=journal.conversation, lowest_open=lowest_open)
+            for to in receivers(PLANS[journal.goal], journal):
+                about = f"sweep:{journal.conversation}:{to}"
+                replies = yield (Asking(to=to, request=request, server=journal.server, epoch=0, about=about),)
+                if replies is None or replies[0].is_error:
+                    break
+            else:
+                self._check_store()
+                self._journals.swept(journal.conversation)
+
+    # --- the journal -------------------------------------------------------------------------------------------
+
+    def _write(self, entry: Entry) -> Talking:
+        is_unsure = self._check_store()
+        self._journal = self._journals.append(self.conversation, entry, by=self._conductor.name)
+        if is_unsure:
+            raise self._setting.unsure(self._conductor.name)
+        if self._conductor.is_struck(entry, self._journal):
+            yield 0.0
+
+    def _entry(self, kind: Kind, send: Send | None, payload: bytes) -> Entry:
+        return Entry(
+            seq=len(self._journal.entries),
+            epoch=self._epoch,
+            kind=kind,
+            at_us=self._setting.now_us(),
+            step=send.step.name if send else "",
+            attempt=send.attempt if send else 0,
+            is_undo=send.is_undo if send else False,
+            payload=payload,
+        )
+
+    def _park(self, waits_for: str) -> None:
+        self._journals.epoch(self.conversation, owner=self._conductor.name)
+        self._check_store()
+        self._journals.park(self.conversation, waits_for)
+
+    def _check_store(self) -> bool:
+        return self._setting.check_store(self._conductor.name)
+
+    def _reported(self, error: CellferryError) -> bytes:
+        return encode_body(report(error, cell=str(self._conductor.cell)))
+
+    def _pause_s(self, what: str, tries: int) -> float:
+        jitter = self._setting.chance.uniform("pause", self.conversation, what, tries)
+        return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * jitter))

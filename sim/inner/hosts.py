@@ -1,0 +1,239 @@
+"""The actor of a compute host: what `actors.compute.guests` does, over a hypervisor of values."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from actors.compute.drivers.base import GuestSpec, GuestState, Power, VolumeConnection
+from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.draft import Changes
+from protocol.errors import AlreadyExists, GuestNotFound, PermitRefused, VolumeUnreachable
+from protocol.messages import hosts as say
+from protocol.records import HeldPermit
+from protocol.requests import Done
+from protocol.states import PowerState
+from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.outside import Calls
+from sim.inner.stores import SIZE_BYTES, digest_of_disk
+
+if TYPE_CHECKING:
+    from protocol.effects.registry import Moment
+    from protocol.requests import Request
+    from sim.inner.hypervisor import Hypervisor
+    from sim.inner.setting import Setting
+    from sim.inner.stores import Stores
+
+
+class Host(Actor):
+    """One compute host."""
+
+    def __init__(self, name: str, cell: CellPath, setting: Setting, *, hypervisor: Hypervisor, stores: Stores) -> None:
+        super().__init__(Address(cell, host_mailbox(name)), setting)
+        self.host = name
+        self.hypervisor = hypervisor
+        self.stores = stores
+        self.calls = Calls(self.name, name, hypervisor, setting)
+        self.process.when_crashed.append(self.calls.crash)
+
+    @cached_property
+    def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
+        """List all that a host is asked."""
+        return {
+            say.ProveTarget: Ensuring(ensure=self._prove_target),
+            say.ProveSource: Ensuring(ensure=self._prove_source),
+            say.SpawnGuest: Ensuring(accept=self._hold, ensure=self._spawn),
+            say.DestroyGuest: Ensuring(ensure=self._destroy, settle=self._forget),
+            say.StopGuest: Ensuring(ensure=self._stop, settle=self._give_back),
+            say.ResumeGuest: Ensuring(accept=self._hold, ensure=self._resume, settle=self._settle_resumed),
+            say.SnapshotGuest: Ensuring(ensure=self._snapshot),
+            say.DetachGuest: Ensuring(ensure=self._detach),
+            say.ReattachGuest: Ensuring(accept=self._hold_again, ensure=self._reattach),
+            say.PowerGuest: Ensuring(accept=self._check_held, ensure=self._power),
+            say.ConnectVolume: Ensuring(ensure=self._connect),
+            say.DisconnectVolume: Ensuring(ensure=self._disconnect),
+        }
+
+    # --- proofs ----------------------------------------------------------------------------------------------
+
+    def _prove_target(self, request: say.ProveTarget, _moment: Moment) -> Working:
+        yield from self._reach(request.volumes)
+        if self.hypervisor.guest(request.server) is not None:
+            raise AlreadyExists(kind="guest", name=f"{request.server} (on host {self.host})")
+        return Done()
+
+    def _prove_source(self, request: say.ProveSource, _moment: Moment) -> Working:
+        yield from self._reach(request.volumes)
+        guest = self.hypervisor.guest(request.server)
+        if not request.is_volume_backed and (guest is None or not guest.has_disk):
+            raise GuestNotFound(server=request.server, host=self.host)
+        return Done()
+
+    def _reach(self, places: tuple[say.VolumePlace, ...]) -> Working:
+        for place in places:
+            exists = partial(self.stores.volumes.__contains__, place.volume)
+            if not (yield from self.stores.volume.call("exists", place.volume, exists, by=self.name)):
+                raise VolumeUnreachable(volume=place.volume, host=self.host)
+
+    # --- permits ---------------------------------------------------------------------------------------------
+
+    def _hold(self, request: say.SpawnGuest | say.ResumeGuest, moment: Moment) -> None:
+        if moment.undoes_nothing:
+            return
+        held = self._held(request.server)
+        if held is not None and held.number is not None and held.number > request.permit:
+            reason = f"host {self.host} has had {held.number}"
+            raise PermitRefused(server=request.server, number=request.permit, reason=reason)
+        former = held.former_power if held else None
+        self._put(HeldPermit(server=request.server, number=request.permit, former_power=former))
+
+    def _hold_again(self, request: say.ReattachGuest, _moment: Moment) -> None:
+        if request.holds_permit:
+            self._put(HeldPermit(server=request.server, number=request.permit))
+
+    def _check_held(self, request: say.PowerGuest | say.StopGuest, moment: Moment) -> None:
+        if moment.undoes_nothing:
+            return
+        held = self._held(request.server)
+        if held is None or held.number != request.permit:
+            reason = f"host {self.host} does not hold it"
+            raise PermitRefused(server=request.server, number=request.permit, reason=reason)
+
+    def _give_back(self, request: say.StopGuest, report: say.GuestReport, _moment: Moment) -> say.GuestReport:
+        self._put(HeldPermit(server=request.server, number=None, former_power=report.power_state))
+        return report
+
+    def _settle_resumed(self, request: say.ResumeGuest, report: say.GuestReport, moment: Moment) -> say.GuestReport:
+        if not moment.undoes_nothing:
+            self._put(HeldPermit(server=request.server, number=request.permit))
+        return report
+
+    def _forget(self, request: say.DestroyGuest, _done: Done, _moment: Moment) -> Done:
+        if held := self._held(request.server):
+            self.rows.save(Changes(drops=(held,)))
+        return Done()
+
+    def _held(self, server: str) -> HeldPermit | None:
+        return self.rows.find(HeldPermit, server)
+
+    def _put(self, held: HeldPermit) -> None:
+        self.rows.save(Changes(puts=(held,)))
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    def _spawn(self, request: say.SpawnGuest, _moment: Moment) -> Working:
+        spec = self._spec(request)
+        if self.hypervisor.needs_image(spec):
+            yield from self.stores.image.call("read", request.image, lambda: None, by=self.name)
+        half = partial(self.hypervisor.keep_disk, spec)
+        return _report((yield from self._call("spawn", spec.server, self.hypervisor.spawn, spec, half=half)))
+
+    def _destroy(self, request: say.DestroyGuest, _moment: Moment) -> Working:
+        yield from self._call("destroy", request.server, self.hypervisor.destroy, request.server)
+        return Done()
+
+    def _stop(self, request: say.StopGuest, moment: Moment) -> Working:
+        guest = self.hypervisor.guest(request.server)
+        if guest is None or not guest.is_defined:
+            raise GuestNotFound(server=request.server, host=self.host)
+        former = self._note_power(request, PowerState(guest.power), moment)
+        yield from self._call("power_off", request.server, self.hypervisor.stop, request.server)
+        report = self._show(request.server)
+        return attrs.evolve(report, power_state=former, permit=None)
+
+    def _note_power(self, request: say.StopGuest, power: PowerState, moment: Moment) -> PowerState:
+        is_unsure = self.setting.check_store(self.name)
+        held = self._held(request.server)
+        self._check_held(request, attrs.evolve(moment, undoes_nothing=False))
+        assert held is not None, "it was checked"
+        if held.former_power is None:
+            self._put(attrs.evolve(held, former_power=power))
+        if is_unsure:
+            raise self.setting.unsure(self.name)
+        return held.former_power or power
+
+    def _resume(self, request: say.ResumeGuest, moment: Moment) -> Working:
+        guest = self.hypervisor.guest(request.server)
+        if guest is None:
+            return say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
+        if request.is_powered_on and guest.is_defined and not moment.undoes_nothing:
+            yield from self._call("power_on", request.server, self.hypervisor.power_on, request.server, request.permit)
+        return self._show(request.server)
+
+    def _power(self, request: say.PowerGuest, moment: Moment) -> Working:
+        if moment.undoes_nothing:
+            guest = self.hypervisor.guest(request.server)
+            return _report(guest) if guest else say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
+        if request.is_powered_on:
+            yield from self._call("power_on", request.server, self.hypervisor.power_on, request.server, request.permit)
+        else:
+            yield from self._call("power_off", request.server, self._off, request.server)
+        return self._show(request.server)
+
+    def _off(self, server: str) -> None:
+        self.hypervisor.stop(server)
+
+    # --- disks and volumes -----------------------------------------------------------------------------------
+
+    def _snapshot(self, request: say.SnapshotGuest, _moment: Moment) -> Working:
+        content = yield from self._call("snapshot", request.server, self.hypervisor.snapshot, request.server)
+        keep = partial(self.stores.images.__setitem__, request.image, content)
+        yield from self.stores.image.call("write", request.image, keep, by=self.name)
+        return say.SnapshotTaken(size_bytes=SIZE_BYTES, sha256=digest_of_disk(content))
+
+    def _detach(self, request: say.DetachGuest, _moment: Moment) -> Working:
+        yield from self._call("undefine", request.server, self.hypervisor.undefine, request.server)
+        return Done()
+
+    def _reattach(self, request: say.ReattachGuest, _moment: Moment) -> Working:
+        spec = self._spec(request)
+        return _report((yield from self._call("define", spec.server, self.hypervisor.define, spec)))
+
+    def _connect(self, request: say.ConnectVolume, _moment: Moment) -> Working:
+        yield from self._reach((request.place,))
+        connection = _connection(request.place)
+        connect = self.hypervisor.connect_volume
+        yield from self._call("connect_volume", request.server, connect, request.server, connection)
+        return Done()
+
+    def _disconnect(self, request: say.DisconnectVolume, _moment: Moment) -> Working:
+        if self.hypervisor.guest(request.server) is not None:
+            disconnect = self.hypervisor.disconnect_volume
+            yield from self._call("disconnect_volume", request.server, disconnect, request.server, request.volume)
+        return Done()
+
+    def _call(self, call: str, server: str, work: Any, *arguments: Any, half: Any = None) -> Working:
+        return (yield from self.calls.call(call, server, partial(work, *arguments), half))
+
+    def _show(self, server: str) -> say.GuestReport:
+        guest = self.hypervisor.guest(server)
+        if guest is None:
+            raise GuestNotFound(server=server, host=self.host)
+        return _report(guest)
+
+    def _spec(self, request: say.SpawnGuest | say.ReattachGuest) -> GuestSpec:
+        return GuestSpec(
+            server=request.server, name=request.name, vcpus=request.flavor.vcpus,
+            memory_mb=request.flavor.memory_mb, disk_gb=request.flavor.disk_gb, image=request.image or None,
+            volumes=tuple(map(_connection, request.volumes)), permit=request.permit,
+            is_powered_on=request.is_powered_on,
+        )  # fmt: skip
+
+
+def _connection(place: say.VolumePlace) -> VolumeConnection:
+    return VolumeConnection(
+        volume=place.volume, attachment=place.attachment, device=place.device, path=place.volume,
+        boot_index=place.boot_index,
+    )  # fmt: skip
+
+
+def _report(guest: GuestState) -> say.GuestReport:
+    witness = guest.witness
+    return say.GuestReport(
+        power_state=PowerState(guest.power if guest.is_defined else Power.SHUTDOWN),
+        permit=guest.permit,
+        counter=witness.counter if witness else 0,
+        boots=witness.boots_total if witness else 0,
+    )

@@ -1,0 +1,126 @@
+"""The journals of conversations on dicts: the rules of `actors.store.journal`, said again without SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from protocol.errors import NotFound, StaleEpoch
+from protocol.journal import Entry, Journal, Kind
+from protocol.truth import ConversationTruth
+from sim.history import Journaled, TakenOver
+
+if TYPE_CHECKING:
+    from protocol.states import Goal
+    from sim.history import History
+
+
+@attrs.define(eq=False)
+class Kept:
+    """A conversation as the store has it."""
+
+    journal: Journal
+    owner: str
+    first_epoch: int
+    epoch: int
+    waits_for: str | None = None
+    is_ended: bool = False
+
+
+class Journals:
+    """All journals, their owners, and the one counter from which epochs come."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._counter = 0
+        self.kept: dict[str, Kept] = {}
+        self.open: dict[str, Kept] = {}  # Oldest first.
+        self._unswept: dict[str, Kept] = {}
+
+    def begin(self, conversation: str, *, server: str, goal: Goal, owner: str, payload: bytes, at_us: int) -> None:
+        """Open a conversation under the next epoch, unless it is open already."""
+        if conversation in self.kept:
+            return
+        self._counter += 1
+        entry = Entry(seq=0, epoch=self._counter, kind=Kind.BEGIN, at_us=at_us, payload=payload)
+        journal = Journal(conversation=conversation, server=server, goal=goal, entries=(entry,))
+        kept = Kept(journal, owner, first_epoch=self._counter, epoch=self._counter)
+        self.kept[conversation] = self.open[conversation] = kept
+        self._note(owner, journal, entry)
+
+    def append(self, conversation: str, entry: Entry, *, by: str) -> Journal:
+        """Write an entry, if the conversation still is at the entry's epoch; else another owner has it."""
+        kept = self.kept[conversation]
+        if kept.epoch != entry.epoch:
+            raise StaleEpoch(server=kept.journal.server, epoch=entry.epoch, highest=kept.epoch)
+        kept.journal = kept.journal.followed_by(entry)
+        kept.waits_for = None
+        if entry.kind is Kind.END:
+            kept.is_ended = True
+        elif entry.kind is Kind.RELEASED:
+            self._unswept[conversation] = self.open.pop(conversation)
+        self._note(by, kept.journal, entry)
+        return kept.journal
+
+    def take_over(self, conversation: str, *, owner: str) -> int:
+        """Become the owner of a conversation, under the next epoch."""
+        self._counter += 1
+        kept = self.kept[conversation]
+        kept.owner, kept.epoch = owner, self._counter
+        self._history.record(TakenOver(process=owner, conversation=conversation, epoch=kept.epoch))
+        return kept.epoch
+
+    def renew(self, conversation: str, *, owner: str) -> int:
+        """Take the next epoch for a conversation that this owner still has; raise `StaleEpoch` when it has not."""
+        self.epoch(conversation, owner=owner)
+        return self.take_over(conversation, owner=owner)
+
+    def park(self, conversation: str, waits_for: str) -> None:
+        """Write what a conversation waits for."""
+        self.kept[conversation].waits_for = waits_for
+
+    def read(self, conversation: str) -> Journal:
+        """Give a conversation's journal."""
+        if conversation not in self.kept:
+            raise NotFound(kind="conversation", name=conversation)
+        return self.kept[conversation].journal
+
+    def epoch(self, conversation: str, *, owner: str) -> int:
+        """Give the epoch that a conversation is at; raise `StaleEpoch` when another owner has it."""
+        kept = self.kept[conversation]
+        if kept.owner != owner:
+            raise StaleEpoch(server=kept.journal.server, epoch=kept.epoch - 1, highest=kept.epoch)
+        return kept.epoch
+
+    def lowest_open(self, *, but: str) -> int:
+        """Give the lowest epoch of any conversation that is not closed, `but` left out; none: one that is to come."""
+        for conversation, kept in self.open.items():
+            if conversation != but:
+                return kept.first_epoch
+        return self._counter + 1
+
+    def unswept(self, lowest_open: int) -> list[Journal]:
+        """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""
+        return [kept.journal for kept in self._unswept.values() if kept.epoch < lowest_open]
+
+    def swept(self, conversation: str) -> None:
+        """Write that every receiver has forgotten a conversation."""
+        self._unswept.pop(conversation, None)
+
+    def truth(self) -> tuple[ConversationTruth, ...]:
+        """Tell how far each conversation is."""
+        return tuple(
+            ConversationTruth(
+                conversation=name, server=kept.journal.server, goal=kept.journal.goal, epoch=kept.first_epoch,
+                is_ended=kept.is_ended, is_closed=name not in self.open, waits_for=kept.waits_for,
+            )
+            for name, kept in self.kept.items()
+        )  # fmt: skip
+
+    def _note(self, by: str, journal: Journal, entry: Entry) -> None:
+        self._history.record(
+            Journaled(
+                process=by, conversation=journal.conversation, server=journal.server, goal=journal.goal, entry=entry
+            )
+        )
