@@ -9,12 +9,13 @@ import attrs
 
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
+from actors.kernel.sweeper import Sweeper
 from protocol.bodies import decode_body, encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.requests import Close, Form, Request
-from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, receivers
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,13 +63,15 @@ class Conversations:
         self._owner = owner
         self._plan_of = plan_of
         self._running: dict[str, _Watched] = {}
+        self._sweeper = Sweeper(post=post, store=store, journals=journals, plan_of=plan_of, pause_s=self.pause_s)
 
     def lease(self, conversation: str, server: str) -> Lease:
         """Say that this replica has a conversation from now on."""
         return Lease(conversation=conversation, server=server, owner=self._owner, until_us=self._until_us())
 
     async def resume(self, tasks: TaskGroup) -> None:
-        """Take over and go on with every conversation that is not closed."""
+        """Take over and go on with every conversation that is not closed; sweep after those that are."""
+        tasks.start_soon(self._sweeper.run, name="sweeper")
         for conversation in await self._store.transact(self._journals.still_open):
             if conversation not in self._running:
                 journal = await self._store.transact(
@@ -109,7 +112,7 @@ class Conversations:
         conversation = journal.conversation
         try:
             await self._steadily(self._carry_out, journal)
-            await self._steadily(self._sweep)
+            self._sweeper.wake()
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
         except Exception as error:  # noqa: BLE001  our mistake in one conversation must not end the others
@@ -135,24 +138,6 @@ class Conversations:
                 self._post.events.emit("conversation_waits", error=str(error), tries=tries)
             await anyio.sleep(self.pause_s(tries))
             tries += 1
-
-    async def _sweep(self) -> None:
-        """Have the receivers of closed conversations forget them, once no older one is open any more.
-
-        A conversation that closes while an older one is open leaves its keys behind: they may only go when nothing
-        that is still under way could be mistaken for newer.  What is away now is swept with the next.
-        """
-        lowest_open = await self.lowest_open()
-        for journal in await self._store.transact(self._journals.unswept, lowest_open):
-            request = Close(server=journal.server, conversation=journal.conversation, lowest_open=lowest_open)
-            try:
-                for receiver in receivers(self._plan_of(journal.goal), journal):
-                    # Epoch 0 fences nobody: the server may be another conversation's by now.
-                    await self.tell(receiver, request, Stamp(server=journal.server))
-            except CellferryError as error:
-                self._post.events.emit("sweep_waits", conversation=journal.conversation, error=str(error))
-                continue
-            await self.mark_swept(journal)
 
     async def mark_swept(self, journal: Journal) -> None:
         """Write that no receiver remembers a conversation any more."""
@@ -187,8 +172,8 @@ class Conversations:
             self._journals.renew, journal.conversation, owner=self._owner, until_us=self._until_us()
         )
 
-    async def lowest_open(self, *, but: str = "") -> int:
-        """Give the lowest epoch of the conversations that are not closed."""
+    async def lowest_open(self, *, but: str) -> int:
+        """Give the lowest epoch of the conversations that are not closed, `but` left out."""
         return await self._store.transact(self._journals.lowest_open, but=but)
 
     async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:
