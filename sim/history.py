@@ -244,6 +244,15 @@ class Called(Happening):
 
 
 @attrs.frozen(kw_only=True)
+class Calling(Happening):
+    """A hypervisor is about to do what it was called for, and is asked by somebody who still lives."""
+
+    where: str
+    call: str
+    about: str
+
+
+@attrs.frozen(kw_only=True)
 class GuestOn(Happening):
     """A guest began to run on a host, by a permit."""
 

@@ -192,6 +192,8 @@ class SimDriver:
         due_s = anyio.current_time() + pace.takes_s
         try:
             await self._outside.wait(turn, pace, self.process)
+            if turn.call in _CHANGES:
+                self._outside.calling(turn, process=self._name)
             await live(self.process)
             result = await self._act(turn, act, half)
         except anyio.get_cancelled_exc_class():

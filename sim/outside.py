@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from protocol.envelope import Key
-from sim.history import Begun, Called, Carried, Handed
+from sim.history import Begun, Called, Calling, Carried, Handed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,10 @@ class Outside:
         """Record that a fault struck a call."""
         text = f"{self._where}: {turn.call} of {turn.about or 'all'}: {fault.kind}"
         self.injector.note(fault, mattered=mattered, text=text, process=process)
+
+    def calling(self, turn: Turn, *, process: str) -> None:
+        """Record a call that is about to be carried out."""
+        self.history.record(Calling(process=process, where=self._where, call=turn.call, about=turn.about))
 
     def called(self, turn: Turn, *, process: str, error: str = "") -> None:
         """Record a call that came to its end."""

@@ -6,7 +6,7 @@ A point is written `STEP/WAY/POSITION` (the way is `do` or `undo`), or `driver/C
 from typing import Final, TypeAlias
 
 from protocol.journal import Entry, Kind
-from sim.history import Begun, Called, Carried, Happening, Journaled, Note, Sent
+from sim.history import Begun, Called, Calling, Carried, Happening, Journaled, Note, Sent
 
 BEFORE_SEND: Final = "before_send"
 AFTER_SEND: Final = "after_send"
@@ -32,12 +32,14 @@ def driver_point(call: str, position: str) -> Point:
 
 
 def point_of(what: Happening) -> Point | None:
-    """Tell at which point a happening is; None when at none.  That before a driver's call is no happening."""
+    """Tell at which point a happening is; None when at none."""
     match what:
         case Journaled(entry=entry):
             return _of_entry(entry)
         case Carried(key=key) | Begun(key=key):
             return of_key(key, AFTER_EFFECT)
+        case Calling(call=call):
+            return driver_point(call, "before")
         case Called(where=where, call=call):
             return None if where in PARTNERS else driver_point(call, "after")
         case Sent(process=process, notes=notes):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
+from tests.docs.simulator_page import simulator_page
 from tests.docs.steps_page import steps_page
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
@@ -16,6 +17,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "states.md": states_page,
     "errors.md": errors_page,
     "settings.md": settings_page,
+    "simulator.md": simulator_page,
 }
 
 

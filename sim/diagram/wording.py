@@ -1,0 +1,28 @@
+"""How a diagram calls what it shows."""
+
+from sim.account import Account
+from sim.history import Journaled, TakenOver
+
+
+def epochs_of(account: Account) -> dict[int, str]:
+    """Tell what was done under each epoch: every begin, takeover and close takes a new one."""
+    found: dict[int, str] = {}
+    for conversation in account.conversations.values():
+        what = f"{conversation.goal} of {conversation.server}"
+        for line in conversation.takeovers:
+            if isinstance(line.what, TakenOver):
+                found[line.what.epoch] = f"{what}, taken over"
+        for line in conversation.entries:
+            if isinstance(line.what, Journaled):
+                found.setdefault(line.what.entry.epoch, what)
+    return found
+
+
+def wish(order: object) -> str:
+    """Name what an order asks for."""
+    goal = getattr(order, "goal", None)
+    if goal is not None:
+        return str(goal)
+    if hasattr(order, "image"):
+        return "create"
+    return "resize" if getattr(order, "flavor", None) else "migrate"

@@ -1,0 +1,307 @@
+"""A story in a cloud, told in a few lines: what users do, what goes wrong, and what must be true then.
+
+    from sim import Scenario
+
+    def test_a_move_whose_spawn_fails_is_undone() -> None:
+        async def story(s: Scenario) -> None:
+            await s.create("web", host="h1", volume="data")
+            s.fail("h2", "spawn")
+            move = await s.resize("web", host="h2")
+            await move.over()
+            assert move.error == "hypervisor_failed"
+            assert s.truth.running("web") == ("h1",)
+            await s.quiet()
+            s.check()
+
+        Scenario.run(story, cells=3, hosts=2)
+
+`docs/how-to/write-a-scenario.md` shows more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+import anyio
+
+from actors.kernel.post import Stamp
+from protocol.bodies import decode_body
+from protocol.cell_path import Address
+from protocol.envelope import Direction, Key
+from protocol.errors import CellferryError, revive
+from protocol.errors_wire import decode_error
+from sim.checkers import watch
+from sim.checkers.wire import NoRetries
+from sim.stages.facts import Facts
+from sim.stages.loop import LoopStage, WorldStage
+from sim.stages.names import actor_of, cell_of, cloud
+from sim.stages.outcomes import Outcome, answer_to, ending_of, is_over, outcomes_of
+from sim.stages.stage import NotOffered
+from sim.stages.weather import Weather
+from sim.workload import Act, Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from pathlib import Path
+
+    from actors.kernel.post import Post
+    from protocol.gather import CellAnswer
+    from protocol.requests import Request
+    from sim.stages.stage import Stage
+
+R = TypeVar("R")
+T = TypeVar("T")
+CELLS: Final = 4
+HOSTS: Final = 3
+BUDGET_S: Final = 30.0
+#: After so many effects, what must hold at every instant is judged.
+ALWAYS_EVERY: Final = 50
+
+
+class CellReply(NamedTuple, Generic[R]):
+    """What one cell answered to a broadcast: a reply, or an error and no reply."""
+
+    cell: str
+    reply: R | None
+    error: CellferryError | None
+
+
+class Move:
+    """An operation that a user asked for, and what becomes of it."""
+
+    def __init__(self, stage: Stage, op: Op) -> None:
+        """Follow an operation that was placed."""
+        self._stage = stage
+        self.name = op.name
+        self.server = op.server
+        self.conversation, self._refusal = answer_to(stage.history, op.order().origin.request_id)
+
+    async def over(self) -> Move:
+        """Wait until nothing of it is left to do, however it ends; one that was refused is over."""
+        if self.conversation:
+            await self._stage.over(self.conversation)
+        return self
+
+    async def done(self) -> Move:
+        """Wait until it is over, and insist that it succeeded."""
+        await self.over()
+        assert not self.error, f"{self.name} failed: {self.error}: {self.cause or 'it was refused'}"
+        return self
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return not self.conversation or is_over(self._stage.history, self.conversation)
+
+    @property
+    def error(self) -> str:
+        """The code of the error with which it was refused or failed; empty when there is none, or none yet."""
+        return self._refusal or (self.cause.code if self.cause is not None else "")
+
+    @property
+    def cause(self) -> CellferryError | None:
+        """The error with which it failed after it was accepted."""
+        ending = ending_of(self._stage.history, self.conversation)
+        return revive(ending.cause) if ending is not None and ending.cause is not None else None
+
+    @property
+    def journal(self) -> tuple[Outcome, ...]:
+        """What came of its steps and their undos, in order."""
+        return outcomes_of(self._stage.history, self.conversation)
+
+
+class Scenario(Weather):
+    """A cloud that runs, for the length of a story."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Play on a stage that is set up."""
+        super().__init__(stage)
+        self.moves: dict[str, Move] = {}
+        self._counts: Counter[str] = Counter()
+        self._watch = watch(stage.history, peek=stage.truth, always_every=ALWAYS_EVERY)
+        self._volumes: dict[str, None] = {}
+
+    @classmethod
+    def run(
+        cls,
+        story: Callable[[Scenario], Coroutine[Any, Any, T]],
+        *,
+        cells: int | Iterable[str] = CELLS,
+        hosts: int | Mapping[str, str] = HOSTS,
+        memory_mb: Mapping[str, int] | None = None,
+        cloud_file: Path | None = None,
+        seed: int = 1,
+        on: Callable[..., Stage] = LoopStage,
+    ) -> T:
+        """Play a story in a fresh cloud, and give what it returns.
+
+        The cloud is a tree of so many `cells` with so many `hosts` (h1, h2... one after the other in the cells c1,
+        c2... below the root `api`), or what they name: `hosts={"h1": "api!eu", "h2": "api!us"}`, where cells without
+        hosts may be named in `cells`; or that of a TOML file.  `memory_mb` says which hosts are smaller than usual.
+        Another `seed` is another order of all that is concurrent.  `on` makes the stage.
+        """
+        layout = cloud(cells=cells, hosts=hosts, memory_mb=memory_mb or {}, file=cloud_file)
+        stage = on(layout, seed)
+        return stage.run(lambda: story(cls(stage)))
+
+    # --- what users do -----------------------------------------------------------------------------------------
+
+    async def create(
+        self, server: str, *, host: str = "", volume: str = "", is_volume_backed: bool = False, wait: bool = True
+    ) -> Move:
+        """Create a server, and wait until it is there unless told not to; from an image, unless volume-backed.
+
+        It is of flavor m1.tiny; `volume` is a data volume, `/dev/vdb`, made if there is none of that name.
+        """
+        volumes = [volume] if volume else []
+        await self._register([f"root-{server}", *volumes] if is_volume_backed else volumes)
+        created = await self._place(Act.CREATE, server, host=host, volume=volume, is_volume_backed=is_volume_backed)
+        return await created.done() if wait else created
+
+    async def resize(self, server: str, *, host: str = "") -> Move:
+        """Begin to resize a server to m1.small, on the named host or any in another cell."""
+        return await self._place(Act.RESIZE, server, host=host)
+
+    async def migrate(self, server: str, *, host: str = "") -> Move:
+        """Begin to cold-migrate a server to the named host or any in another cell."""
+        return await self._place(Act.MIGRATE, server, host=host)
+
+    async def confirm(self, server: str) -> Move:
+        """Begin to confirm a move that waits for it."""
+        return await self._place(Act.CONFIRM, server)
+
+    async def revert(self, server: str) -> Move:
+        """Begin to revert a move that waits for it."""
+        return await self._place(Act.REVERT, server)
+
+    async def start(self, server: str) -> Move:
+        """Begin to start a server that is stopped."""
+        return await self._place(Act.START, server)
+
+    async def stop(self, server: str) -> Move:
+        """Begin to stop a server."""
+        return await self._place(Act.STOP, server)
+
+    async def attach(self, server: str, volume: str, *, device: str = "/dev/vdc") -> Move:
+        """Begin to attach a volume, which is made if there is none of that name."""
+        await self._register([volume])
+        return await self._place(Act.ATTACH, server, volume=volume, device=device)
+
+    async def detach(self, server: str, volume: str) -> Move:
+        """Begin to detach a volume."""
+        return await self._place(Act.DETACH, server, volume=volume)
+
+    async def at_once(self, *operations: Coroutine[Any, Any, Move]) -> tuple[Move, ...]:
+        """Do several things at once: `await s.at_once(s.confirm("web"), s.revert("web"))`."""
+        moves: dict[int, Move] = {}
+
+        async def do(number: int, operation: Coroutine[Any, Any, Move]) -> None:
+            moves[number] = await operation
+
+        self._world("users who do several things at once")
+        async with anyio.create_task_group() as tasks:
+            for number, operation in enumerate(operations):
+                tasks.start_soon(do, number, operation)
+        return tuple(moves[number] for number in range(len(operations)))
+
+    async def _place(self, act: Act, server: str, **fields: Any) -> Move:
+        about = f"{act}-{server}"
+        self._counts[about] += 1
+        name = about if self._counts[about] == 1 else f"{about}-{self._counts[about]}"
+        op = Op(name=name, act=act, server=server, **fields)
+        await self.stage.place(op)
+        self.moves[name] = Move(self.stage, op)
+        return self.moves[name]
+
+    async def _register(self, volumes: list[str]) -> None:
+        for volume in volumes:
+            if volume not in self._volumes:
+                self._volumes[volume] = None
+                await self.stage.register_volume(volume)
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    async def wait(self, for_s: float) -> None:
+        """Let time pass."""
+        await self.stage.wait(for_s)
+
+    async def quiet(self) -> None:
+        """Wait until nothing is left to do: no conversation open, no message on its way, nobody down.
+
+        Raises `TimeoutError`, with what is left, when that does not come by itself: heal first what lasts.
+        """
+        await self.stage.quiet()
+
+    # --- messages ----------------------------------------------------------------------------------------------
+
+    async def call(
+        self, to: str, request: Request[R], *, at: str = "", server: str = "", key: str = "", epoch: int = 0,
+        budget_s: float = BUDGET_S,
+    ) -> R:  # fmt: skip
+        """Send a call to an actor, once, and give its reply; raise the error that it is answered with.
+
+        It is sent by a visitor in the cell `at` (the root).  `key` and `epoch` make it a command of a conversation:
+        `c1:1:claim_target:execute`.
+        """
+        stamp = Stamp(server=server, key=Key.parse(key) if key else None, epoch=epoch)
+        address = Address.parse(actor_of(self.stage.layout, to))
+        return await self._post(at).call(address, request, stamp=stamp, budget_s=budget_s)
+
+    async def cast(self, to: str, request: Request[Any], *, at: str = "", server: str = "") -> None:
+        """Send a request that wants no answer."""
+        address = Address.parse(actor_of(self.stage.layout, to))
+        await self._post(at).cast(address, request, stamp=Stamp(server=server))
+
+    async def gather(
+        self, request: Request[R], *, at: str = "", up: bool = False, include_self: bool = True,
+        budget_s: float = BUDGET_S,
+    ) -> tuple[CellReply[R], ...]:  # fmt: skip
+        """Ask every cell below `at` (the root), or above it, and give each one's answer, in the order they came."""
+        direction = Direction.UP if up else Direction.DOWN
+        gathered = await self._post(at).gather(
+            request, direction=direction, include_self=include_self, budget_s=budget_s
+        )  # fmt: skip
+        return tuple(_read(answer, request) for answer in gathered.answers)
+
+    def _post(self, at: str) -> Post:
+        world = self._world("messages of one's own")
+        return world.posts[cell_of(world.layout, at) if at else world.layout.root]
+
+    def _world(self, what: str) -> WorldStage:
+        if not isinstance(self.stage, WorldStage):
+            raise NotOffered(self.stage, what)
+        return self.stage
+
+    # --- the truth ---------------------------------------------------------------------------------------------
+
+    @property
+    def truth(self) -> Facts:
+        """What stores, hypervisors and partners hold at this instant."""
+        return Facts(self.stage.truth(), self.stage.history, self.stage.hypervisors())
+
+    def dead_letters(self, cell: str) -> tuple[str, ...]:
+        """Give the reasons of a cell's dead letters, oldest first."""
+        return self.stage.dead_letters(cell_of(self.stage.layout, cell))
+
+    def journal(self, move: Move) -> tuple[Outcome, ...]:
+        """Give what came of the steps of an operation and of their undos, in order."""
+        return move.journal
+
+    def journals(self) -> dict[str, tuple[Outcome, ...]]:
+        """Give the journals of all operations so far, by their names; one that was refused at the door has none."""
+        return {name: move.journal for name, move in self.moves.items()}
+
+    def check(self) -> None:
+        """Insist that every promise has held so far, and that all is in order now: `await s.quiet()` before."""
+        self._watch.at_rest(self.stage.truth(), healed_for_s=0.0)
+        # A fault is in the history when it is known what it did: what was asked again by then may seem needless.
+        found = [each for each in self._watch.breaches if self.is_calm or each.invariant != NoRetries.name]
+        lines = [f"- {each.invariant} of {each.server} (line {each.step}): {each.text}" for each in found]
+        assert not found, "\n".join(["promises that do not hold:", *lines])
+
+
+def _read(answer: CellAnswer, request: Request[R]) -> CellReply[R]:
+    if answer.is_error:
+        return CellReply(str(answer.cell), None, revive(decode_error(answer.body)))
+    return CellReply(str(answer.cell), decode_body(answer.body, request.reply_type()), None)
