@@ -24,6 +24,8 @@ Document = dict[str, Any]
 #: So many lines before and after the one that is looked at.
 AROUND: Final = 12
 LINE_LETTERS: Final = 220
+#: So many probes that were never reached are named; a short hunt misses most.
+MISSED_NAMED_MAX: Final = 8
 #: How often progress is shown: on a terminal, and in a log.
 TERMINAL_S: Final = 0.5
 LOG_S: Final = 10.0
@@ -143,8 +145,10 @@ def show_bag(document: Document) -> None:
         f"{sum(document['faults'].values())} faults fired, {document['breaches']} breaches; "
         f"{document['virtual_s']:,.0f} s of virtual time in {document['real_s']:.1f} s"
     )
-    if document["missed_probes"]:
-        click.echo(f"Never reached: {', '.join(document['missed_probes'])}")
+    if unreached := document["missed_probes"]:
+        named = ", ".join(unreached[:MISSED_NAMED_MAX])
+        rest = f" and {len(unreached) - MISSED_NAMED_MAX} others" if len(unreached) > MISSED_NAMED_MAX else ""
+        click.echo(f"Probes never reached: {named}{rest} (-f json has them all)")
     if document["violations"]:
         click.echo()
         columns = ("invariant", "seeds", "shortest with", "line", "server", "replay")

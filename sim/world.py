@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -77,7 +77,7 @@ class World:
         )
         self.machines.when_thawed.append(self.brokers.wake)
         self.counts: Counter[str] = Counter()  # Of what actors noted, by event.
-        self.history.listeners.append(self._count)
+        self.history.listen(self._count, Noted)
         self._inbox, self._wire, self._pace = inbox, wire, pace
         self._ids = SerialIds()
         self._ports: dict[str, Ports] = {}
@@ -201,6 +201,7 @@ class World:
     async def running(self, *, but: tuple[str, ...] = ()) -> AsyncIterator[World]:
         """Run all processes while the context is open, `but` those that somebody else runs."""
         self.time.bind()
+        self.time.loop.set_exception_handler(_stop)
         async with anyio.create_task_group() as tasks, self._post.open():
             self.machines.open(tasks)
             for name in self.processes():
@@ -313,6 +314,11 @@ class World:
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+def _stop(_loop: object, context: dict[str, Any]) -> None:
+    """End the run: what goes wrong in a callback is a mistake of the simulator's, or of a checker's."""
+    raise context.get("exception") or RuntimeError(str(context.get("message")))
 
 
 def _at_once(reading: Coroutine[None, None, Truth]) -> Truth:

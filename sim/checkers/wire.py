@@ -134,7 +134,7 @@ class AckAfterCommit(Oracle):
 
 
 class NoRetries(Oracle):
-    """In a run in which nothing goes wrong, each command of a conversation is sent once."""
+    """In a run in which nothing goes wrong, each command of a conversation is sent once under an epoch."""
 
     name = "no_retries"
     letters = "V3"
@@ -142,7 +142,7 @@ class NoRetries(Oracle):
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
         self._is_healthy = True
-        self._ids: dict[str, str] = {}
+        self._ids: dict[tuple[str, int], str] = {}
         self._again: dict[str, str] = {}  # What is to be said of whom, if nothing has gone wrong by the end.
 
     def ears(self) -> Mapping[type[Happening], Ear]:
@@ -159,7 +159,7 @@ class NoRetries(Oracle):
             return
         for note in what.notes:
             is_command = note.key and note.kind in COMMANDS and step_key(note.key) is not None
-            if is_command and self._ids.setdefault(note.key, note.id) != note.id:
+            if is_command and self._ids.setdefault((note.key, note.epoch), note.id) != note.id:
                 text = f"{actor_of(what.process)} sends {note.key} again, and nothing went wrong"
                 self._again.setdefault(note.server, text)
 

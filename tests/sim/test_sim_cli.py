@@ -148,7 +148,7 @@ def test_a_hunt_that_must_probe_fails_without() -> None:
     """What was never reached was never tested."""
     result = command("hunt", "--seeds", "1-1", "--jobs", "1", *SMALL, "--faults", "none", "--probes")
     assert result.exit_code == 1
-    assert "Never reached: fault:lose" in result.stdout
+    assert "Probes never reached: fault:lose" in result.stdout
 
 
 def test_a_hunt_on_many_cores_finds_what_one_on_one_core_finds() -> None:
