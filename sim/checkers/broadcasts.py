@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.bodies import decode_body
 from protocol.journal import Kind
 from protocol.requests import Gathered
+from protocol.saga import read
 from protocol.truth import GatherTruth, Truth
 from sim.history import Happening, Journaled
 
@@ -37,4 +37,4 @@ class Broadcasts:
 
     def _journaled(self, what: Journaled) -> None:
         if what.entry.kind is Kind.DONE and what.entry.step == ASKS_ALL:
-            self._answers.append(decode_body(what.entry.payload, Gathered))
+            self._answers.append(read(what.entry.payload, Gathered))

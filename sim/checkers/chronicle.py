@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from protocol.bodies import decode_body
 from protocol.cell_path import MAILBOX_SEPARATOR
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.moves.plans import PLANS
+from protocol.saga import read
 from protocol.states import Goal
 from sim.history import Happening, Journaled
 
@@ -139,7 +139,7 @@ class Tale:
             case Kind.DONE if entry.step in _SETTLES[self.goal]:
                 self.is_settled = True
             case Kind.END:
-                self.is_success = decode_body(entry.payload, Ending).is_success
+                self.is_success = read(entry.payload, Ending).is_success
             case _:
                 pass
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.bodies import decode_body
+import attrs
+
 from protocol.ids import derived_id
 from protocol.journal import Entry, Kind
 from protocol.moves.plans import PLANS
 from protocol.records import Permit
-from protocol.saga import address_of
+from protocol.saga import address_of, read
 from protocol.states import Goal
-from sim.checkers.chronicle import Tale, host_of
+from sim.checkers.chronicle import Tale, host_of, key_of
 from sim.checkers.oracle import Oracle
-from sim.history import Called, GuestOff, GuestOn, Happening, Journaled
+from sim.history import Called, Carried, GuestOff, GuestOn, Happening, Journaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from sim.checkers.oracle import Accuse, Ear
 
 #: Steps whose replies, and those of their undos, say how the ledger of permits is now.
-LEDGER: Final = frozenset({"issue_permit", "return_permit"})
+RETURN: Final = "return_permit"
+LEDGER: Final = frozenset({"issue_permit", RETURN})
 #: The step by which a conversation may destroy a guest, and whether it does so as the step's undo.
 DESTROYS: Final = {
     Goal.CREATE: ("spawn", True),
@@ -41,7 +43,7 @@ def permit_in(what: Journaled) -> Permit | None:
     entry = what.entry
     if entry.kind is not Kind.DONE or entry.step not in LEDGER:
         return None
-    permit = decode_body(entry.payload, Permit)
+    permit = read(entry.payload, Permit)
     return permit if permit.number else None  # Number 0: a permit was withdrawn that never was issued.
 
 
@@ -83,10 +85,15 @@ class PermitsRise(Oracle):
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
         self._permits: dict[str, Permit] = {}
+        self._returns: set[str] = set()  # The keys of the permits' returns that were carried out.
 
     def ears(self) -> Mapping[type[Happening], Ear]:
-        """Hear of entries."""
-        return {Journaled: self._journaled}
+        """Hear of entries, and of returns of which the answers may be lost."""
+        return {Journaled: self._journaled, Carried: self._carried}
+
+    def _carried(self, what: Carried) -> None:
+        if RETURN in what.key and not what.is_error:
+            self._returns.add(what.key)
 
     def _journaled(self, what: Journaled) -> None:
         if is_unmade(what, self.chronicle.tales[what.conversation]):
@@ -99,9 +106,14 @@ class PermitsRise(Oracle):
         if last is None or permit == last:
             return
         is_given_back = permit.holder is None and permit.number >= last.number
-        is_next = last.holder is None and permit.number > last.number
+        is_next = (last.holder is None or self._is_restored(what, last, permit)) and permit.number > last.number
         if not (is_given_back or is_next):
             self.accuse(what.server, f"the ledger goes from {last} to {permit}")
+
+    def _is_restored(self, what: Journaled, last: Permit, permit: Permit) -> bool:
+        """Tell whether the holder has a return undone that the ledger has, though no journal was told of it."""
+        execute = key_of(what.conversation, attrs.evolve(what.entry, is_undo=False))
+        return what.entry.is_undo and permit.holder == last.holder and execute in self._returns
 
 
 class PermitHeld(Oracle):

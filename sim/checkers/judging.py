@@ -108,8 +108,12 @@ class Watch:
         self._witnesses.see(truth)
 
     def _hear(self, line: Line) -> None:
-        self._judge(line)
-        if self._peek is not None and type(line.what) in EFFECTS:
+        what = line.what
+        self._step = line.number
+        self.chronicle.now_ns = line.at_ns
+        for ear in self._ears.get(type(what), ()):
+            ear(what)
+        if self._peek is not None and type(what) in EFFECTS:
             self._effects += 1
             if self._effects % self._always_every == 0:
                 self.see(self._peek())

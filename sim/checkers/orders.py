@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from protocol.errors import CODES, CallTimeout
+from protocol.errors import (
+    CODES,
+    CallTimeout,
+    GuestNotFound,
+    HypervisorFailed,
+    ImageDamaged,
+    ImageTooLarge,
+    PermitRefused,
+    RemoteError,
+    VolumeUnreachable,
+)
 from protocol.journal import Kind
 from sim.checkers.chronicle import NS_PER_S
 from sim.checkers.journals import FIRST_STEP
@@ -13,8 +23,9 @@ from sim.checkers.oracle import Oracle
 from sim.history import Answered, Happening, Journaled, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from protocol.errors import CellferryError
     from protocol.truth import ConversationTruth, Truth
     from sim.checkers.chronicle import Chronicle
     from sim.checkers.oracle import Accuse, Ear
@@ -29,11 +40,16 @@ def _pattern(template: str) -> str:
     return ".*".join(re.escape(text) for text in re.split(r"\{[^}]*\}", template))
 
 
+def _any_of(errors: Iterable[type[CellferryError]]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{_pattern(error.template)})" for error in errors), re.DOTALL)
+
+
 #: The texts of errors that pass when one asks again: nobody waits for those when nothing is broken any more.
-PASSING: Final = re.compile(
-    "|".join(f"(?:{_pattern(error.template)})" for error in CODES.values() if error.is_retryable), re.DOTALL
-)
+PASSING: Final = _any_of(error for error in CODES.values() if error.is_retryable)
+#: What somebody outside can do something about.  All else are our own actors' refusals: asked again, they refuse again.
+OUTSIDE: Final = _any_of((GuestNotFound, HypervisorFailed, ImageDamaged, ImageTooLarge, RemoteError, VolumeUnreachable))
 assert PASSING.fullmatch(str(CallTimeout(address="api/cell", method="take_server", waited_s=30.0)))
+assert not OUTSIDE.fullmatch(str(PermitRefused(server="s1", number=1, reason="it is held")))
 
 
 class AcknowledgedKept(Oracle):
@@ -126,6 +142,8 @@ class ParkedTruly(Oracle):
         place, _, reason = waits_for.partition(": ")
         if PASSING.fullmatch(reason):
             self.accuse(each.server, f"{each.conversation} waits for what has passed: {waits_for}")
+        elif not OUTSIDE.fullmatch(reason):
+            self.accuse(each.server, f"{each.conversation} waits for what nobody outside can give: {waits_for}")
         tale = self.chronicle.tales.get(each.conversation)
         if tale is None:
             return

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sim.checkers import effects, gathers, guests, journals, orders, records, wire
+from sim.checkers import disks, effects, gathers, guests, health, journals, orders, records, wire
 from sim.checkers.oracle import Oracle
 
 _ALL: Final[tuple[type[Oracle], ...]] = (
@@ -12,6 +12,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     guests.PermitHeld,
     guests.DestroyLast,
     guests.SnapshotKept,
+    disks.DiskTravels,
     records.StatusGraph,
     records.OneOpenMove,
     records.HistoryKept,
@@ -39,6 +40,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     orders.AcknowledgedKept,
     orders.EndsInTime,
     orders.ParkedTruly,
+    health.HealthySucceeds,
 )
 
 ORACLES: Final[Mapping[str, type[Oracle]]] = {oracle.name: oracle for oracle in _ALL}

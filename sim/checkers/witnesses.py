@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from protocol.bodies import decode_body
 from protocol.invariants.standing import Home, Standing, settled
 from protocol.journal import Kind
 from protocol.messages.hosts import GuestReport
+from protocol.saga import read
 from protocol.states import Goal
 from protocol.truth import Truth, VolumeTruth, Witnessed
 from sim.history import Happening, Journaled
@@ -64,7 +64,7 @@ class Witnesses:
             case Kind.BEGIN if what.goal is Goal.CREATE:
                 self._lower(what.server, 0)
             case Kind.DONE if entry.step == "stop_guest" and not entry.is_undo:
-                self._stopped(tale, decode_body(entry.payload, GuestReport).counter)
+                self._stopped(tale, read(entry.payload, GuestReport).counter)
             case Kind.END if what.goal is Goal.REVERT and tale.is_success:
                 self._reverted(what.server)
 

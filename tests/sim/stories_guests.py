@@ -7,16 +7,17 @@ from protocol.gather import CellAnswer
 from protocol.ids import derived_id
 from protocol.journal import Kind
 from protocol.messages.capacity import HostRoom, Room
+from protocol.messages.hosts import GuestReport
 from protocol.messages.orders import CreateServer, SettleMove
 from protocol.messages.root import Taken
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.moves.parties import Brief
 from protocol.records import Mapping, Migration, Permit, Server
 from protocol.requests import Gathered
-from protocol.states import Goal, MigrationStatus
-from sim.history import Called, GuestOff, GuestOn
+from protocol.states import Goal, MigrationStatus, PowerState
+from sim.history import Called, Crashed, GuestOff, GuestOn
 from tests.protocol.invariants import worlds
-from tests.sim.histories import BADLY, ROOT, Hand, S, Stories
+from tests.sim.histories import BADLY, CAUSE, ROOT, Hand, S, Stories
 
 STORIES = Stories()
 H1, H3 = worlds.EU_H1, worlds.US_H3
@@ -64,6 +65,36 @@ def takes_a_permit_back_and_restores_the_old_holder(hand: Hand) -> None:
     ledger(hand, "issue_permit", 2, None, is_undo=True)
     ledger(hand, "return_permit", 3, H1, is_undo=True)
     runs(hand, "h1", 3)
+
+
+def returns_without_a_word(hand: Hand, *, is_carried: bool, holder: str) -> None:
+    """Have a return's answer lost, and the return be undone."""
+    hand.write(Crashed(process="api/link"))
+    hand.begin()
+    hand.step("issue_permit", payload=encode_body(Permit(server=S, number=4, holder=H1)))
+    hand.close()
+    hand.begin("c2")
+    hand.entry(Kind.INTENT, "return_permit", conversation="c2")
+    if is_carried:
+        hand.carry("c2:0:return_permit:execute")
+    hand.entry(Kind.REFUSED, "return_permit", conversation="c2", payload=encode_body(CAUSE))
+    restored = encode_body(Permit(server=S, number=5, holder=holder))
+    hand.step("return_permit", conversation="c2", payload=restored, is_undo=True)
+
+
+@STORIES.keeps("permits_rise")
+def restores_what_came_back_though_the_answer_was_lost(hand: Hand) -> None:
+    returns_without_a_word(hand, is_carried=True, holder=H1)
+
+
+@STORIES.breaks("permits_rise")
+def restores_what_never_came_back(hand: Hand) -> None:
+    returns_without_a_word(hand, is_carried=False, holder=H1)
+
+
+@STORIES.breaks("permits_rise")
+def restores_what_came_back_to_another_host(hand: Hand) -> None:
+    returns_without_a_word(hand, is_carried=True, holder=H3)
 
 
 @STORIES.keeps("permits_rise")
@@ -156,7 +187,7 @@ def creating(hand: Hand) -> None:
     mapping = Mapping(server=S, cell=None, generation=0)
     hand.step("take", goal=Goal.CREATE, payload=encode_body(Taken(mapping=mapping)))
     room = HostRoom(host="h1", cell="api!eu", availability_zone="eu", vcpus=4, memory_mb=4096, disk_gb=40)
-    answer = CellAnswer(cell=worlds.EU, body=encode_body(Room(hosts=(room,))), is_error=False)
+    answer = CellAnswer(cell=ROOT, body=encode_body(Room(hosts=(room,))), is_error=False)
     rooms = encode_body(Gathered(answers=(answer,)))
     hand.entry(Kind.INTENT, "choose_target", goal=Goal.CREATE, attempt=1)
     hand.entry(Kind.DONE, "choose_target", goal=Goal.CREATE, attempt=1, payload=rooms)
@@ -242,3 +273,26 @@ def deletes_the_snapshot_in_an_undo(hand: Hand) -> None:
 @STORIES.breaks("snapshot_kept")
 def deletes_the_snapshot_before_the_guest_is_made_of_it(hand: Hand) -> None:
     hand.write(moving(hand))
+
+
+def leaves_and_arrives(hand: Hand, step: str, *, left: int, found: int) -> None:
+    """Have a guest stopped where it is, and made where it goes."""
+    hand.begin()
+    for name, counter in (("stop_guest", left), (step, found)):
+        report = GuestReport(power_state=PowerState.RUNNING, permit=1, counter=counter)
+        hand.step(name, payload=encode_body(report))
+
+
+@STORIES.keeps("disk_travels")
+def finds_what_it_had_written(hand: Hand) -> None:
+    leaves_and_arrives(hand, "spawn_target", left=7, found=7)
+
+
+@STORIES.breaks("disk_travels")
+def finds_an_older_disk_at_the_target(hand: Hand) -> None:
+    leaves_and_arrives(hand, "spawn_target", left=7, found=6)
+
+
+@STORIES.breaks("disk_travels")
+def finds_an_older_disk_back_at_the_source(hand: Hand) -> None:
+    leaves_and_arrives(hand, "start_source", left=7, found=0)

@@ -1,8 +1,9 @@
 """Histories of journals: what the design allows, and what it does not."""
 
+from protocol.bodies import encode_body
 from protocol.journal import Kind
 from sim.history import Crashed, Started, TakenOver
-from tests.sim.histories import BADLY, CONDUCTOR, C, Hand, Stories
+from tests.sim.histories import BADLY, CAUSE, CONDUCTOR, C, Hand, Stories
 
 STORIES = Stories()
 
@@ -145,3 +146,25 @@ def takes_what_another_has(hand: Hand) -> None:
     hand.step("take")
     hand.begin("c2", epoch=2)
     hand.step("take", conversation="c2", epoch=2)
+
+
+@STORIES.keeps("healthy_succeeds")
+def is_refused_what_the_server_does_not_allow(hand: Hand) -> None:
+    hand.begin()
+    hand.step("take")
+    hand.entry(Kind.INTENT, "begin_move")
+    hand.entry(Kind.REFUSED, "begin_move", payload=encode_body(CAUSE))
+
+
+@STORIES.keeps("healthy_succeeds")
+def is_refused_in_the_midst_after_a_crash(hand: Hand) -> None:
+    hand.write(Crashed(process="api!eu/cell"))
+    refused_in_the_midst(hand)
+
+
+@STORIES.breaks("healthy_succeeds")
+def refused_in_the_midst(hand: Hand) -> None:
+    hand.begin()
+    hand.step("take")
+    hand.entry(Kind.INTENT, "hold_source")
+    hand.entry(Kind.REFUSED, "hold_source", payload=encode_body(CAUSE))

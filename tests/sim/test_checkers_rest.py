@@ -7,7 +7,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from protocol.errors import CallTimeout, HypervisorFailed
+from protocol.errors import CallTimeout, HypervisorFailed, PermitRefused
 from protocol.ids import derived_id
 from protocol.journal import Kind
 from protocol.records import ActionEvent, Migration, Notification, Record, Server, ServerAction
@@ -19,6 +19,7 @@ from tests.protocol.invariants import worlds
 from tests.sim.histories import BADLY, NOWHERE, WELL, C, Hand, S
 
 LATE: Final = CallTimeout(address="api/cell", method="take_server", waited_s=30.0)
+HELD: Final = PermitRefused(server=S, number=1, reason="it is held by h1")
 BROKEN_HOST: Final = HypervisorFailed(host="h1", server=S, action="destroy", reason="no")
 
 
@@ -131,6 +132,7 @@ def parked(hand: Hand, reason: str) -> Truth:
     [
         (f"begin_move at api!eu/cell: {BROKEN_HOST}", []),
         (f"begin_move at api!eu/cell: {LATE}", ["parked_truly"]),
+        (f"begin_move at api!eu/cell: {HELD}", ["parked_truly"]),
         (f"take at api/cell: {BROKEN_HOST}", ["parked_truly"]),
         ("a mistake of cellferry: KeyError('x')", ["parked_truly"]),
     ],
@@ -138,7 +140,7 @@ def parked(hand: Hand, reason: str) -> Truth:
 def test_a_reason_to_wait_is_true_when_it_is_about_this_step_and_would_not_pass(
     hand: Hand, reason: str, found: list[str]
 ) -> None:
-    """When everything is healed nobody waits for an answer that came late, nor at another step, nor for our mistake."""
+    """When all is healed nobody waits for an answer that came late, our own refusal or mistake, nor at another step."""
     truth = parked(hand, reason)
     assert hand.judged(truth, healed_for_s=BOUND_S) == found
 
