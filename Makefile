@@ -7,7 +7,7 @@ TESTS ?= tests
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types arch docs format check clean
+.PHONY: help setup demo sim test night lint types arch docs bench format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -17,8 +17,15 @@ setup: .venv/.ready-dev ## make .venv with the product and the tools (quick when
 demo: .venv/.ready ## run the main job: ferry servers between cells, embedded
 	@$(BIN)/cellferry demo
 
+sim: .venv/.ready ## hunt for two minutes, on all cores, for weather that breaks a promise
+	@$(BIN)/cellferry sim hunt --for 2m --report build/sim-report
+
 test: setup ## run the tests (finds, starts or installs the services they need)
 	@$(BIN)/pytest -n 2 $(TESTS)
+
+night: setup ## run for hours: every death, 1,000 seeds twice, long hunts; figures go to build/night.json
+	@CELLFERRY_PROFILE=night $(BIN)/pytest -n 2 --timeout 0 tests/properties
+	@$(BIN)/python -m tests.seeds.night
 
 lint: setup ## check style, layout and spelling
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
@@ -31,6 +38,9 @@ arch: setup ## check who may import whom
 
 docs: setup ## write the generated pages of docs/reference anew
 	@$(BIN)/python -m tests.docs.generate
+
+bench: setup ## measure how fast the simulator is
+	@$(BIN)/python benchmarks/simulator.py
 
 format: setup ## mend style and layout
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -22,7 +22,7 @@ def _check_names(_path: object, _field: object, names: tuple[str, ...]) -> None:
             raise InvalidName(kind="cell name", text=name, rule=NAME.pattern)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class CellPath:
     """A cell's place in the tree, `api!eu!eu-1`: its names from the root down."""
 
@@ -79,7 +79,7 @@ def _check_mailbox(_address: object, _field: object, mailbox: str) -> None:
         raise InvalidName(kind="mailbox", text=mailbox, rule=MAILBOX.pattern)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class Address:
     """Where an actor is: its cell and the name of its mailbox, `api!eu!eu-1/host:h1`."""
 

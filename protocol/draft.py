@@ -1,7 +1,8 @@
 """How a participant decides purely: the rows that a command named come in, the changed rows go out."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from operator import attrgetter
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -9,6 +10,9 @@ from protocol.errors import NotFound
 from protocol.records import Record
 
 R = TypeVar("R", bound=Record)
+#: Where a row is: its class and its key.
+At = tuple[type[Record], tuple[str, ...]]
+_KEY: Final = attrgetter("key")
 
 
 @attrs.frozen
@@ -20,12 +24,14 @@ class Need:
 
     def covers(self, record: type[Record], where: Mapping[str, str]) -> bool:
         """Tell whether every row of that query is among these rows."""
-        return record is self.record and set(self.where) <= set(where.items())
+        if record is not self.record:
+            return False
+        return all(where.get(name) == value for name, value in self.where)
 
 
 def need(record: type[Record], /, **where: str) -> Need:
     """Name the rows of `record` whose fields equal `where`."""
-    return Need(record, tuple(sorted(where.items())))
+    return Need(record, tuple(sorted(where.items())) if len(where) > 1 else tuple(where.items()))
 
 
 @attrs.frozen(kw_only=True)
@@ -36,21 +42,33 @@ class Changes:
     drops: tuple[Record, ...] = ()
 
 
+NO_CHANGES: Final = Changes()
+
+
 class Draft:
     """A working set of rows.  Reading what no `Need` names is a mistake of ours, and raises."""
 
     def __init__(self, rows: tuple[Record, ...], needs: tuple[Need, ...]) -> None:
         self._needs = needs
-        self._before = {(type(row), row.key): row for row in rows}
-        self._now = dict(self._before)
+        self._read = rows
+        # By class and key, as they were read and as they are now; neither until the first is written.
+        self._before: dict[At, Record] = {}
+        self._now: dict[At, Record] | None = None
 
     def all(self, record: type[R], /, **where: str) -> tuple[R, ...]:
         """List the rows of that class with those values, by key."""
-        assert any(needed.covers(record, where) for needed in self._needs), f"{record.__name__} {where} is not declared"
-        rows = [row for (kind, _), row in self._now.items() if kind is record and _matches(row, where)]
+        assert self._is_declared(record, where), f"{record.__name__} {where} is not declared"
+        now = self._read if self._now is None else self._now.values()
+        rows = [row for row in now if type(row) is record and _matches(row, where)]
         if len(rows) > 1:
-            rows.sort(key=lambda row: row.key)
+            rows.sort(key=_KEY)
         return cast("tuple[R, ...]", tuple(rows))
+
+    def _is_declared(self, record: type[Record], where: Mapping[str, str]) -> bool:
+        for needed in self._needs:  # noqa: SIM110  a generator costs more than it says, and this is asked all the time
+            if needed.covers(record, where):
+                return True
+        return False
 
     def find(self, record: type[R], /, **where: str) -> R | None:
         """Give the only row with those values, or None."""
@@ -67,18 +85,27 @@ class Draft:
 
     def put(self, row: R) -> R:
         """Write the row, new or changed."""
-        self._now[type(row), row.key] = row
+        self._written()[type(row), row.key] = row
         return row
 
     def drop(self, row: Record) -> None:
         """Delete the row; it is no error when there is none."""
-        self._now.pop((type(row), row.key), None)
+        self._written().pop((type(row), row.key), None)
 
     def changes(self) -> Changes:
         """Tell what differs from what was read."""
-        puts = tuple(row for at, row in self._now.items() if _differs(self._before.get(at), row))
-        drops = tuple(row for at, row in self._before.items() if at not in self._now)
+        if self._now is None:
+            return NO_CHANGES
+        before = self._before
+        puts = tuple([row for at, row in self._now.items() if _differs(before.get(at), row)])
+        drops = tuple([row for at, row in before.items() if at not in self._now])
         return Changes(puts=puts, drops=drops)
+
+    def _written(self) -> dict[At, Record]:
+        if self._now is None:
+            self._before = {(type(row), row.key): row for row in self._read}
+            self._now = dict(self._before)
+        return self._now
 
 
 def _differs(before: Record | None, now: Record) -> bool:
@@ -87,4 +114,7 @@ def _differs(before: Record | None, now: Record) -> bool:
 
 
 def _matches(row: Record, where: Mapping[str, Any]) -> bool:
-    return all(getattr(row, name) == value for name, value in where.items())
+    for name, value in where.items():  # noqa: SIM110  as above
+        if getattr(row, name) != value:
+            return False
+    return True

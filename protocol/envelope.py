@@ -6,6 +6,7 @@ Every envelope is valid from birth; what an invalid one would do need not be tho
 import math
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Self, TypeAlias, TypeVar
 
 import attrs
@@ -46,8 +47,13 @@ def _require_text(name: str, text: str) -> None:
     _require(name, len(text), TEXT_RULE, holds=len(text) <= TEXT_CHARS_MAX and text.isprintable())
 
 
+@lru_cache(maxsize=4096)
+def _is_name(text: str, pattern: re.Pattern[str]) -> bool:
+    return pattern.fullmatch(text) is not None
+
+
 def _require_name(kind: str, text: str, pattern: re.Pattern[str]) -> None:
-    if pattern.fullmatch(text) is None:
+    if not _is_name(text, pattern):
         raise InvalidName(kind=kind, text=text, rule=pattern.pattern)
 
 

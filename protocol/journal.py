@@ -1,6 +1,9 @@
 """The journal of a conversation: what was intended, what came of it, in order.  Append-only."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import reduce
+from typing import Final
 
 import attrs
 
@@ -34,6 +37,40 @@ class Entry:
     payload: bytes = b""
 
 
+#: Which exchange an entry is about: the step, its attempt, and whether it is the undo.
+Exchange = tuple[str, int, bool]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Facts:
+    """What the entries of a journal come to.  They are asked for at every step: each entry adds to them, once."""
+
+    done: Mapping[Exchange, Entry]  # The newest reply in each exchange.
+    names: frozenset[str]  # The steps that were done, in whichever attempt.
+    intents: Mapping[tuple[str, int], Entry]  # Of each execute the first intent, in the order of the intents.
+    attempt: int  # The newest; 0: none is numbered.
+    refusal: Entry | None  # The newest of an execute.
+
+    def after(self, entry: Entry) -> "Facts":
+        """Give what they come to with one more entry."""
+        done, names, intents, refusal = self.done, self.names, self.intents, self.refusal
+        match entry.kind:
+            case Kind.DONE:
+                done = {**done, (entry.step, entry.attempt, entry.is_undo): entry}
+                names = names if entry.is_undo else names | {entry.step}
+            case Kind.INTENT if not entry.is_undo and (entry.step, entry.attempt) not in intents:
+                intents = {**intents, (entry.step, entry.attempt): entry}
+            case Kind.REFUSED if not entry.is_undo:
+                refusal = entry
+            case _:
+                pass
+        attempt = max(self.attempt, entry.attempt)
+        return Facts(done=done, names=names, intents=intents, attempt=attempt, refusal=refusal)
+
+
+NO_FACTS: Final = Facts(done={}, names=frozenset(), intents={}, attempt=0, refusal=None)
+
+
 @attrs.frozen(kw_only=True)
 class Journal:
     """All entries of one conversation so far."""
@@ -42,11 +79,25 @@ class Journal:
     server: str
     goal: Goal
     entries: tuple[Entry, ...]
+    _facts: Facts | None = attrs.field(init=False, default=None, eq=False, repr=False)
+
+    @property
+    def facts(self) -> Facts:
+        """What the entries come to."""
+        found = self._facts
+        if found is None:
+            found = reduce(Facts.after, self.entries, NO_FACTS)
+            object.__setattr__(self, "_facts", found)
+        return found
 
     def followed_by(self, entry: Entry) -> "Journal":
         """Give the journal with one more entry."""
         assert entry.seq == len(self.entries), f"entry {entry.seq} after {len(self.entries)}"
-        return attrs.evolve(self, entries=(*self.entries, entry))
+        after = Journal(
+            conversation=self.conversation, server=self.server, goal=self.goal, entries=(*self.entries, entry)
+        )
+        object.__setattr__(after, "_facts", self.facts.after(entry))
+        return after
 
     @property
     def epoch(self) -> int:

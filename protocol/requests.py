@@ -1,6 +1,7 @@
 """What a request is: a typed class that names its reply, who handles it and which way it may travel."""
 
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import attrs
@@ -56,6 +57,7 @@ class Request(Generic[R_co]):
     METHOD: ClassVar[Method]
 
     @classmethod
+    @cache
     def reply_type(cls) -> type[Any]:
         """Give the class of the reply."""
         for base in cls.__orig_bases__:  # type: ignore[attr-defined]  # every generic's subclass has it

@@ -10,10 +10,8 @@ The server is let go last, when every receiver has closed: were it let go before
 under an epoch below that of the closing, and be fenced by it.
 """
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -26,9 +24,8 @@ from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.requests import Poison, Request
 
 ATTEMPTS_MAX: Final = 8
-DECODED_MAX: Final = 1024
+VALUES_MAX: Final = 1024
 T = TypeVar("T")
-_ATTEMPT: Final = attrgetter("attempt")
 
 
 @attrs.frozen
@@ -50,15 +47,13 @@ class Story:
 
     def order(self, cls: type[T]) -> T:
         """Give what was asked for."""
-        return _read(self.journal.entries[0].payload, cls)
+        return read(self.journal.entries[0].payload, cls)
 
     def find(self, step: str, cls: type[T], *, is_undo: bool = False) -> T | None:
         """Give the reply to a step (or to its undo), if there is one."""
-        for entry in reversed(self.journal.entries):
-            is_it = entry.step == step and entry.is_undo is is_undo and entry.attempt in {0, self.attempt}
-            if is_it and entry.kind is Kind.DONE:
-                return _read(entry.payload, cls)
-        return None
+        done = self.journal.facts.done
+        found = done.get((step, self.attempt, is_undo)) or done.get((step, 0, is_undo))
+        return None if found is None else read(found.payload, cls)
 
     def reply(self, step: str, cls: type[T]) -> T:
         """Give the reply to a step that must have been done."""
@@ -76,15 +71,25 @@ class Story:
         return _first_cause(self.journal)
 
 
-def _read(payload: bytes, cls: type[T]) -> T:
-    kind: Any = cls
-    return cast("T", _decoded(payload, kind))
+#: What payloads decode to, the newest last.  Every step reads the same few replies again; their values are frozen.
+_VALUES: Final[dict[tuple[bytes, Any], Any]] = {}
 
 
-@lru_cache(maxsize=DECODED_MAX)
-def _decoded(payload: bytes, cls: Any) -> Any:
-    # Every step reads the same few replies again; what they decode to is frozen.
-    return decode_body(payload, cls)
+def read(payload: bytes, cls: type[T]) -> T:
+    """Decode a reply that is asked for again and again; the value is shared, and must be frozen."""
+    found = _VALUES.get((payload, cls))
+    if found is None:
+        found = decode_body(payload, cls)
+        know(payload, cls, found)
+    return found
+
+
+def know(payload: bytes, cls: type[T], value: T) -> None:
+    """Have `read` know what a payload decodes to: whoever has just encoded it need not do it again."""
+    if len(_VALUES) >= VALUES_MAX:
+        # The oldest goes, not the one unused for longest: a conversation reads what it was told not long ago.
+        _VALUES.pop(next(iter(_VALUES)), None)
+    _VALUES[payload, cls] = value
 
 
 def always(_: Story) -> bool:
@@ -126,9 +131,18 @@ class Plan:
     arbiter: Callable[[Story], Address]
     release: Callable[[Story], Request[Any]]
 
+    _by_name: Mapping[str, Step] = attrs.field(init=False, eq=False, repr=False)
+    #: The names of the steps from whose success on it only goes forward.
+    settling: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Index the steps."""
+        object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
+        object.__setattr__(self, "settling", frozenset(step.name for step in self.steps if step.settles))
+
     def step(self, name: str) -> Step:
         """Give the step of that name."""
-        return next(step for step in self.steps if step.name == name)
+        return self._by_name[name]
 
 
 @attrs.frozen(kw_only=True)
@@ -193,7 +207,7 @@ def next_command(plan: Plan, journal: Journal) -> Decision:
 
 def receivers(plan: Plan, journal: Journal) -> tuple[Address, ...]:
     """Name every actor that may have got a command of this conversation, each once."""
-    written = (entry for entry in _intents(journal) if not plan.step(entry.step).is_read)
+    written = (entry for entry in journal.facts.intents.values() if not plan.step(entry.step).is_read)
     return tuple(dict.fromkeys(address_of(plan, journal, entry) for entry in written))
 
 
@@ -204,16 +218,15 @@ def address_of(plan: Plan, journal: Journal, entry: Entry) -> Address:
 
 def is_settled(plan: Plan, journal: Journal) -> bool:
     """Tell whether the conversation can only go forward."""
-    settling = {step.name for step in plan.steps if step.settles}
-    return any(entry.kind is Kind.DONE and not entry.is_undo and entry.step in settling for entry in journal.entries)
+    return not plan.settling.isdisjoint(journal.facts.names)
 
 
 def _forward(plan: Plan, journal: Journal, attempt: int) -> Decision:
     story = Story(journal, attempt)
-    done = {(entry.step, entry.attempt) for entry in journal.entries if entry.kind is Kind.DONE and not entry.is_undo}
+    done = journal.facts.done
     for step in plan.steps:
         numbered = attempt if step.in_attempt else 0
-        if (step.name, numbered) not in done and step.when(story):
+        if (step.name, numbered, False) not in done and step.when(story):
             return _send(step, story, numbered, is_undo=False, must_succeed=is_settled(plan, journal))
     return Finish(Ending(is_success=True))
 
@@ -251,33 +264,24 @@ def _send(step: Step, story: Story, numbered: int, *, is_undo: bool, must_succee
     )
 
 
-def _intents(journal: Journal) -> Iterator[Entry]:
-    seen = set()
-    for entry in journal.entries:
-        if entry.kind is Kind.INTENT and not entry.is_undo and (entry.step, entry.attempt) not in seen:
-            seen.add((entry.step, entry.attempt))
-            yield entry
-
-
 def _to_undo(plan: Plan, journal: Journal) -> Iterator[Entry]:
-    undone = {(entry.step, entry.attempt) for entry in journal.entries if entry.kind is Kind.DONE and entry.is_undo}
-    for entry in reversed(tuple(_intents(journal))):
-        if (entry.step, entry.attempt) not in undone and not plan.step(entry.step).is_read:
+    done = journal.facts.done
+    for entry in reversed(tuple(journal.facts.intents.values())):
+        if (entry.step, entry.attempt, True) not in done and not plan.step(entry.step).is_read:
             yield entry
 
 
 def _attempt(journal: Journal) -> int:
-    return max(map(_ATTEMPT, journal.entries), default=0) or 1
+    return journal.facts.attempt or 1
 
 
 def _first_cause(journal: Journal) -> ErrorReport:
     first = next(entry for entry in journal.entries if entry.kind is Kind.REFUSED)
-    return decode_body(first.payload, ErrorReport)
+    return read(first.payload, ErrorReport)
 
 
 def _refusal(journal: Journal) -> Entry | None:
     """Give the refusal that is being dealt with: the last one, unless a later attempt has begun since."""
-    for entry in reversed(journal.entries):
-        if entry.kind is Kind.REFUSED and not entry.is_undo:
-            return entry if _attempt(journal) == (entry.attempt or _attempt(journal)) else None
-    return None
+    entry = journal.facts.refusal
+    is_open = entry is not None and _attempt(journal) == (entry.attempt or _attempt(journal))
+    return entry if is_open else None

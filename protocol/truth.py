@@ -33,7 +33,7 @@ class CellTruth:
 
     def all(self, record: type[R]) -> tuple[R, ...]:
         """List the cell's rows of one class."""
-        return tuple(row for row in self.rows if isinstance(row, record))
+        return tuple([row for row in self.rows if isinstance(row, record)])
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +129,7 @@ class Truth:
     def all(self, record: type[R]) -> tuple[R, ...]:
         """List the rows of one class in all cells and partners."""
         rows = (*(row for cell in self.cells for row in cell.rows), *self.partners)
-        return tuple(row for row in rows if isinstance(row, record))
+        return tuple([row for row in rows if isinstance(row, record)])
 
     def of_root(self, record: type[R]) -> tuple[R, ...]:
         """List the root's rows of one class."""

@@ -31,6 +31,8 @@ OWNER: Final = steps.OWNER
 SWEEP_MIN: Final = 100  # So many timers are cancelled before the heap is worth sweeping.
 STILL_STEPS_MAX: Final = 1_000_000  # So many steps in one instant are not work any more.
 LOOK_AROUND_STEPS: Final = 10_000  # After so many steps the loop collects garbage and asks itself whether it is stuck.
+YOUNG, OLDEST = 1, 2  # The generations of garbage.
+LOOKS_A_FULL_ONE: Final = 16
 LIVELOCK_TURNS: Final = 100  # For so many turns it then looks at who is ready, to name them.
 REAL_LOOP: Final = 'use a real loop (in a test, let the fixture `anyio_backend` return "asyncio")'
 
@@ -93,6 +95,7 @@ class SimLoop(LoopSettings):
         self.still_steps_max = STILL_STEPS_MAX
         self._still_from = 0  # The step at which time moved last.
         self._look_around_at = LOOK_AROUND_STEPS
+        self._looks = 0
         self._thread = get_ident()
         self._intrusion: NotSimulated | None = None
         self._is_closed = self._is_driven = False
@@ -107,12 +110,14 @@ class SimLoop(LoopSettings):
 
     def call_soon(self, callback: Callback, *args: object, context: Context | None = None) -> Call:
         """Run a callback in this instant, after what is ready already."""
-        self._check_usable()
-        task = getattr(callback, "__self__", None)
+        if self._is_closed or get_ident() != self._thread:
+            self._check_usable()
+        task: Any = getattr(callback, "__self__", None)
+        is_step = isinstance(task, asyncio.Task)
         # Plain callbacks keep their places: anyio's cancellation livelocks when they overtake tasks, or are starved.
-        if isinstance(task, asyncio.Task):
+        if is_step:
             step = Step(0, callback, args, self, context)
-            step.task = cast("SimTask[Any]", task)
+            step.task = task
             self._strategy.add(step)
             self._ready.append(None)
             return step
@@ -126,9 +131,10 @@ class SimLoop(LoopSettings):
 
     def call_at(self, when: float, callback: Callback, *args: object, context: Context | None = None) -> Call:
         """Run a callback once virtual time has reached `when`; equal times run first in, first out."""
-        self._check_usable()
+        if self._is_closed or get_ident() != self._thread:
+            self._check_usable()
         call = Call(when, callback, args, self, context)
-        if when <= self.time():
+        if when <= self.now_ns / NS_PER_S:
             self._ready.append(call)
         elif when != float("inf"):  # anyio's `sleep_forever` is a timer at infinity, which must not hide a deadlock.
             self._serial += 1
@@ -160,7 +166,7 @@ class SimLoop(LoopSettings):
         main = future if isinstance(future, asyncio.Future) else self.create_task(cast("Coro[T]", future))
         with self._entered(is_driven=False):
             while not main.done():
-                if not self._make_ready():
+                if not (self._ready or self._make_ready()):
                     raise self._deadlock()
                 self._turn()
             if self._ready:  # Who waited for the main future sees it done.
@@ -263,7 +269,9 @@ class SimLoop(LoopSettings):
 
     def _look_around(self) -> None:
         self._look_around_at = self.steps + LOOK_AROUND_STEPS
-        gc.collect()
+        self._looks += 1
+        # What was there at the last look is looked at now and then only: a history keeps all that ever happened.
+        gc.collect(OLDEST if self._looks % LOOKS_A_FULL_ONE == 0 else YOUNG)
         if self.steps - self._still_from > self.still_steps_max:
             names: list[str] = []
             for _ in range(LIVELOCK_TURNS):  # Two that wake each other are hardly ever ready at once.

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
-from anyio.lowlevel import checkpoint
 
 from actors.store.sqlite import open_inline
 from actors.store.statements import driver_of, run_sql
@@ -334,11 +333,11 @@ class SimStore:
         self, work: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Run `work` in one transaction: durable when this returns, undone when it raises."""
-        await checkpoint()
+        await asyncio.sleep(0)
         if self._process.is_cut:
             await self._process.live()
         ran = self._disk.run(self._process, lambda connection: work(connection, *arguments, **named))
-        await (checkpoint() if ran.answer is None else ran.answer)
+        await (asyncio.sleep(0) if ran.answer is None else ran.answer)
         if self._process.is_cut:
             await self._process.live()
         if ran.error is not None:

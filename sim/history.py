@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from contextlib import contextmanager
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import attrs
 
@@ -19,7 +18,8 @@ from protocol.states import Goal
 from sim.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from types import TracebackType
 
     from protocol.messages.orders import Order
 
@@ -28,20 +28,21 @@ if TYPE_CHECKING:
 class Happening:
     """Something that happened; `process` is who did it, or whom it befell (empty: the world)."""
 
+    #: Its class's name and fields, and how they are written.
     fields: ClassVar[Callable[[Any], Any]]
+    form: ClassVar[str]
     process: str = ""
 
     def __str__(self) -> str:
         """Write the happening for the trace."""
-        return f"{type(self).__name__} {' '.join(map(str, self._values()))}"
-
-    def _values(self) -> tuple[Any, ...]:
         cls = type(self)
-        if "fields" not in cls.__dict__:
+        if "form" not in cls.__dict__:
             names = [field.name for field in attrs.fields(cls)]
-            cls.fields = attrgetter(*names, names[0])  # Two at least: of one alone it would give no tuple.
-        found: tuple[Any, ...] = cls.fields(self)
-        return found[:-1]
+            # Two fields at least: of one alone `attrgetter` would give no tuple.
+            cls.fields = attrgetter("__class__.__name__", *names)
+            cls.form = " ".join("%s" for _ in ("", *names))
+        text: str = cls.form % cls.fields(self)
+        return text
 
 
 @attrs.frozen(kw_only=True)
@@ -315,6 +316,28 @@ class Broken(Happening):
 
 
 Listener: TypeAlias = "Callable[[Line], None]"
+HASHED_TOGETHER: Final = 128
+"""So many lines are hashed at once."""
+
+
+class Holding:
+    """Holds back, while it is open, what is recorded in a history."""
+
+    __slots__ = ("_before", "_history")
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._before: list[Happening] | None = None
+
+    def __enter__(self) -> list[Happening]:
+        held: list[Happening] = []
+        self._before, self._history.held = self._history.held, held
+        return held
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._history.held = self._before
 
 
 class History:
@@ -327,33 +350,44 @@ class History:
         self.lines: list[Line] = []
         self.listeners: list[Listener] = []
         self.probes: Counter[str] = Counter()
+        self._by_kind: dict[type[Happening], list[Listener]] = {}
         self._hash = hashlib.sha256()
-        self._held: list[Happening] | None = None
+        self._unhashed: list[str] = []
+        self.held: list[Happening] | None = None
 
     @property
     def sha256(self) -> str:
         """The hash of all lines so far."""
+        self._hash_lines()
         return self._hash.hexdigest()
+
+    def listen(self, listener: Listener, *kinds: type[Happening]) -> None:
+        """Have a listener hear only lines of these very classes, before those that hear all."""
+        for kind in kinds:
+            self._by_kind.setdefault(kind, []).append(listener)
 
     def record(self, what: Happening) -> None:
         """Write a line, or within a transaction hold it until the transaction is durable."""
-        if self._held is not None:
-            self._held.append(what)
+        if self.held is not None:
+            self.held.append(what)
             return
         line = Line(number=len(self.lines), at_ns=self.now_ns(), what=what)
         self.lines.append(line)
-        self._hash.update(f"{line.at_ns} {self._steps()} {what}\n".encode())
+        self._unhashed.append(f"{line.at_ns} {self._steps()} {what}\n")
+        if len(self._unhashed) >= HASHED_TOGETHER:
+            self._hash_lines()
+        for listener in self._by_kind.get(type(what), ()):
+            listener(line)
         for listener in self.listeners:
             listener(line)
 
-    @contextmanager
-    def transaction(self) -> Iterator[list[Happening]]:
+    def _hash_lines(self) -> None:
+        self._hash.update("".join(self._unhashed).encode())
+        self._unhashed.clear()
+
+    def transaction(self) -> Holding:
         """Hold what is recorded in the context, and give it; whoever made it durable records it then."""
-        before, self._held = self._held, []
-        try:
-            yield self._held
-        finally:
-            self._held = before
+        return Holding(self)
 
     def reach(self, probe: str) -> None:
         """Count that a probe was reached."""

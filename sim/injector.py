@@ -84,8 +84,13 @@ class Injector:
         self, kind: FaultKind, *, where: str, other: str = "", point: str = "", about: object = ""
     ) -> Fault | None:
         """Give the fault that strikes here and now, if one does; `about` keys its chance (a message, a call)."""
-        for fault in self._by_kind.get(kind, ()):
-            if not self.is_due(fault) or not fault.matches(where=where, other=other, point=point):
+        faults = self._by_kind.get(kind)
+        if not faults or self._begun_ns is None:
+            return None
+        since_s = self.since_s()
+        for fault in faults:
+            is_due = fault.at_s <= since_s < fault.at_s + fault.for_s
+            if not is_due or not fault.matches(where=where, other=other, point=point):
                 continue
             if fault.times and self._struck[fault.name] >= fault.times:
                 continue

@@ -110,7 +110,7 @@ class Probes:
         self._sightings = Sightings(history.reach)
         for line in tuple(history.lines):
             self._hear(line)
-        history.listeners.append(self._hear)
+        history.listen(self._hear, *self._sightings.kinds)
 
     def _hear(self, line: Line) -> None:
         self._sightings.hear(line.what)

@@ -17,7 +17,7 @@ from sim.history import History, Line, Phase
 from sim.layout import Layout
 from sim.probes import Probes
 from sim.strategies import strategy_of
-from sim.tally import Tally
+from sim.tally import HEARD, Tally
 from sim.workload import IMAGE, volumes_of
 from sim.world import World
 
@@ -46,7 +46,7 @@ def run_case(
     """Run a case with the real actors.  `until` hears each line, and may end the run by raising."""
     world = World(layout or Layout.tree(cells=case.cells, hosts=case.hosts), seed=case.seed, plan=case.faults, pace=1.0)
     tally = Tally()
-    world.history.listeners.append(tally.listen)
+    world.history.listen(tally.listen, *HEARD)
     Probes(world.history)
     checks = watch(world.history, peek=world.peek, always_every=ALWAYS_EVERY) if is_checked else None
     if until is not None:

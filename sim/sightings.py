@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.conductor.actor import goal_of
-from protocol.bodies import decode_body
 from protocol.errors import ErrorReport
 from protocol.journal import Kind
 from protocol.messages.hosts import GuestReport
 from protocol.messages.orders import SettleMove
 from protocol.requests import Gathered
+from protocol.saga import read
 from protocol.states import Goal, PowerState
 from sim.checkers.chronicle import Chronicle, StepKey, Tale, actor_of, is_step, key_of, step_key
 from sim.history import (
@@ -83,6 +83,11 @@ class Sightings:
         }  # fmt: skip
         self._write = self._chronicle.ears()[Journaled]
 
+    @property
+    def kinds(self) -> tuple[type[Happening], ...]:
+        """Name what it takes in at all."""
+        return tuple(self._ears)
+
     def hear(self, what: Happening) -> None:
         """Take in what happened next."""
         ear = self._ears.get(type(what))
@@ -137,17 +142,17 @@ class Sightings:
     def _done(self, tale: Tale) -> None:
         entry = tale.last
         if entry.step == "choose_target":
-            if any(answer.is_error for answer in decode_body(entry.payload, Gathered).answers):
+            if any(answer.is_error for answer in read(entry.payload, Gathered).answers):
                 self._reach("gather_missing_cell")
         elif entry.step == "stop_guest":
-            if decode_body(entry.payload, GuestReport).power_state is PowerState.SHUTDOWN:
+            if read(entry.payload, GuestReport).power_state is PowerState.SHUTDOWN:
                 self._reach("stopped_moved")
             if not tale.has(Kind.INTENT, "create_snapshot"):
                 self._reach("volume_backed_moved")
 
     def _refused(self, tale: Tale) -> None:
         entry = tale.last
-        if entry.step == "choose_target" and decode_body(entry.payload, ErrorReport).code == "no_valid_host":
+        if entry.step == "choose_target" and read(entry.payload, ErrorReport).code == "no_valid_host":
             self._reach("no_valid_host")
 
     def _ended(self, tale: Tale) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
 from typing import Any, Final, TypeVar
 
@@ -50,6 +50,20 @@ class Call(asyncio.TimerHandle):
     _callback: Callback
     _context: Context
 
+    def __init__(
+        self, when: float, callback: Callback, args: tuple[object, ...], loop: asyncio.AbstractEventLoop,
+        context: Context | None = None,
+    ) -> None:  # fmt: skip
+        # All that asyncio's own two do, but to look whether debug mode wants a traceback: there are millions of these.
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
     def owner(self) -> str:
         """Name the simulated process whose work this is."""
         return self._context.get(OWNER, "")
@@ -60,8 +74,15 @@ class Call(asyncio.TimerHandle):
 
     def run(self) -> None:
         """Run it, unless it was cancelled; what it raises goes to the loop's exception handler."""
-        if not self._cancelled:
-            self._run()
+        if self._cancelled:
+            return
+        try:
+            self._context.run(self._callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as asyncio's own loops do
+            message = f"Exception in callback {self.what()}"
+            self._loop.call_exception_handler({"message": message, "exception": error, "handle": self})
 
 
 class Step(Call):

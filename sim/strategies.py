@@ -84,9 +84,13 @@ class Shuffled:
     def add(self, step: Step) -> None:
         """Take in a step that has become ready."""
         self._added += 1
+        task = step.task
+        if getattr(task, "draw", UNDRAWN) == UNDRAWN:
+            draw = self._draw(task)
+        else:  # As `_Draws` does it: this is what every step of every task passes.
+            draw = task.draw = (task.draw * MULTIPLIER + INCREMENT) & DRAW_MAX
         # One in n steps waits n times as long as the median or longer: races need that more than an even shuffle.
-        wait = WAIT_SCALE // (self._draw(step.task) | WAIT_FLOOR)
-        heappush(self._steps, (self._now + wait, self._added, step))
+        heappush(self._steps, (self._now + WAIT_SCALE // (draw | WAIT_FLOOR), self._added, step))
 
     def take(self) -> Step:
         """Give up the step whose wait is over first."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: The step by which a conversation takes its server: one that is refused there never began to move anything.
 TAKE: Final = "take"
+#: The only lines that count.
+HEARD: Final = (Sent, Journaled)
 
 
 class Tally:

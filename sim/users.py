@@ -22,7 +22,7 @@ class Conversations:
     def __init__(self, history: History) -> None:
         self.open: dict[str, str] = {}  # The servers, by conversation.
         self._over: dict[str, anyio.Event] = {}
-        history.listeners.append(self._listen)
+        history.listen(self._listen, Journaled)
 
     def _listen(self, line: Line) -> None:
         if not isinstance(line.what, Journaled):

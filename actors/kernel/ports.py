@@ -52,7 +52,7 @@ class Events(Protocol):
         ...
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class Queue:
     """A queue: the cell whose broker keeps it, and its name there (that of the mailbox it feeds)."""
 

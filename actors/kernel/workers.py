@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-import anyio
 import attrs
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _Idle:
 
     work: Work | None = None
     args: tuple[Any, ...] = ()
-    called: anyio.Event = attrs.field(factory=anyio.Event)
+    called: asyncio.Event = attrs.field(factory=asyncio.Event)  # Unlike anyio's it can be used again.
 
 
 class Workers:
@@ -56,9 +56,10 @@ class Workers:
 
     async def _serve(self, work: Work, args: tuple[Any, ...]) -> None:
         await work(*args)
+        idle = _Idle()
         while len(self._idle) < IDLE_MAX:
-            idle = _Idle()
             self._idle.append(idle)
             await idle.called.wait()
+            idle.called.clear()
             assert idle.work is not None, "a worker was called for nothing"
             await idle.work(*idle.args)

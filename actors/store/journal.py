@@ -135,7 +135,7 @@ class SqlJournals:
         lowest = _LOWEST_OPEN.scalar(connection, but=but)
         if lowest is not None:
             return int(lowest)
-        return int(_COUNTER.one(connection)[0]) + 1
+        return int(_COUNTER.scalar(connection) or 0) + 1
 
     def unswept(self, connection: Connection, lowest_open: int) -> tuple[Journal, ...]:
         """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""

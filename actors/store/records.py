@@ -25,7 +25,8 @@ Read = Callable[[Any], Any]
 
 def carry_out(connection: Connection, command: Request[R], moment: Moment) -> tuple[Changes, R]:
     """Load, decide and save: the whole of a transactional command."""
-    changes, reply = apply(load(connection, needs_of(command)), command, moment)
+    needs = needs_of(command)
+    changes, reply = apply(load(connection, needs), command, moment, needs=needs)
     save(connection, changes)
     return changes, reply
 

@@ -36,7 +36,7 @@ def open_move(draft: Draft, server: Server) -> Migration:
             if migration.status is MigrationStatus.FINISHED:
                 return migration
             raise InvalidState(
-                kind="migration", name=migration.uuid, field="status", found=migration.status, expected="finished"
+                kind="migration", name=migration.uuid, field="status", found=migration.status.value, expected="finished"
             )
     raise InvalidState(kind="server", name=server.uuid, field="migration", found="None", expected="a finished one")
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
-from protocol.draft import Changes, Draft, Need
+from protocol.draft import NO_CHANGES, Changes, Draft, Need
 from protocol.ids import derived_id
 from protocol.records import Record
 from protocol.requests import Done, Request
@@ -57,12 +57,17 @@ def needs_of(command: Request[Any]) -> tuple[Need, ...]:
     return EFFECTS[type(command)].needs(command)
 
 
-def apply(rows: tuple[Record, ...], command: Request[R], moment: Moment) -> tuple[Changes, R]:
-    """Decide what a command changes and answers; raise the declared error with which it is refused."""
+def apply(
+    rows: tuple[Record, ...], command: Request[R], moment: Moment, *, needs: tuple[Need, ...] | None = None
+) -> tuple[Changes, R]:
+    """Decide what a command changes and answers; raise the declared error with which it is refused.
+
+    `needs` are those by which the rows were loaded, when whoever loaded them has them at hand.
+    """
     found: Effect[Any, R] = EFFECTS[type(command)]
     if moment.undoes_nothing and command.reply_type() is Done:
         # An effect and its inbox row are one transaction: what has no row has left nothing to clean.
-        return Changes(), cast("R", Done())
-    draft = Draft(rows, found.needs(command))
+        return NO_CHANGES, cast("R", Done())
+    draft = Draft(rows, found.needs(command) if needs is None else needs)
     reply = found.run(draft, command, moment)
     return draft.changes(), reply

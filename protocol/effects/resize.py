@@ -53,12 +53,12 @@ def of_server(command: "say.ReturnSource | say.HoldSource") -> tuple[Need, ...]:
 @effect(say.BeginMove, whole_server)
 def _begin(draft: Draft, command: say.BeginMove, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
-    check_settled(server, command.goal, (VmState.ACTIVE, VmState.STOPPED))
+    check_settled(server, command.goal.value, (VmState.ACTIVE, VmState.STOPPED))
     if command.flavor is not None and command.flavor == server.flavor:
         raise InvalidState(
             kind="server", name=server.uuid, field="flavor", found=server.flavor.name, expected="another one to resize"
         )
-    start_action(draft, moment, server.uuid, command.action, name=command.goal, origin=command.origin)
+    start_action(draft, moment, server.uuid, command.action, name=command.goal.value, origin=command.origin)
     for event in CONDUCTOR_EVENTS:
         start_event(draft, moment, server.uuid, command.action, name=event, host=CONDUCTOR)
     change(draft, server, moment, task_state=TaskState.RESIZE_PREP, progress=0)

@@ -26,7 +26,9 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         raise AlreadyExists(kind="server", name=command.server)
     if mapping.conversation not in {None, command.conversation}:
         raise Conflict(
-            server=command.server, action=command.goal, reason=f"it is taken by {mapping.goal} {mapping.conversation}"
+            server=command.server,
+            action=command.goal.value,
+            reason=f"it is taken by {mapping.goal} {mapping.conversation}",
         )
     mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
     return say.Taken(

@@ -85,7 +85,9 @@ def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...]) -
         raise Conflict(server=server.uuid, action=action, reason=f"its task is {server.task_state}")
     if server.vm_state not in vm_states:
         expected = " or ".join(vm_states)
-        raise InvalidState(kind="server", name=server.uuid, field="vm_state", found=server.vm_state, expected=expected)
+        raise InvalidState(
+            kind="server", name=server.uuid, field="vm_state", found=server.vm_state.value, expected=expected
+        )
 
 
 @effect(say.BeginTask, whole_server)

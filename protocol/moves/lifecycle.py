@@ -163,7 +163,7 @@ def _begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState 
     def run(story: Story) -> servers.BeginTask:
         order = brief(story).order
         return servers.BeginTask(
-            server=story.server, action=parties.action(story), action_name=goal, event=event, origin=order.origin,
+            server=story.server, action=parties.action(story), action_name=goal.value, event=event, origin=order.origin,
             vm_states=states, task_state=task,
         )  # fmt: skip
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from protocol.bodies import decode_body
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.errors import CellferryError, NoValidHost
 from protocol.ids import derived_id
@@ -16,7 +15,7 @@ from protocol.messages.root import ReleaseServer, Taken
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.records import BlockDevice, Flavor, Migration
 from protocol.requests import Gathered
-from protocol.saga import Plan, Step, Story
+from protocol.saga import Plan, Step, Story, read
 
 At = Callable[[Story], Address]
 
@@ -125,7 +124,7 @@ def choose(story: Story) -> HostRoom | None:
         room
         for answer in story.reply("choose_target", Gathered).answers
         if not answer.is_error
-        for room in decode_body(answer.body, Room).hosts
+        for room in read(answer.body, Room).hosts
         if room.cell != left_cell and room.host not in tried and wanted_host in {None, room.host}
     ]
     return min(rooms, key=lambda room: (-room.memory_mb, -room.vcpus, room.cell, room.host), default=None)

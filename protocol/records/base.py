@@ -3,7 +3,9 @@
 Each class is one table: `TABLE` is its name, `KEY` the fields of its primary key.  Times are integer microseconds.
 """
 
-from typing import ClassVar
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, ClassVar
 
 import attrs
 
@@ -16,10 +18,18 @@ class Record:
     #: Fields by which rows are looked up besides the key; the store makes an index for each.
     INDEX: ClassVar[tuple[str, ...]] = ()
 
+    #: Reads the values of `KEY`, and the first one again.
+    read_key: ClassVar[Callable[[Any], tuple[str, ...]]]
+
+    def __init_subclass__(cls) -> None:
+        """Prepare the reader of the key; of one name alone it would give no tuple."""
+        super().__init_subclass__()
+        cls.read_key = attrgetter(*cls.KEY, cls.KEY[0])
+
     @property
     def key(self) -> tuple[str, ...]:
         """The row's primary key."""
-        return tuple(getattr(self, name) for name in self.KEY)
+        return type(self).read_key(self)[:-1]
 
 
 @attrs.frozen(kw_only=True)

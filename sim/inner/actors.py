@@ -195,7 +195,8 @@ class Actor:
         """Load, decide and save."""
         if type(request) is Poison:
             return Done()
-        changes, value = apply(self.rows.load(needs_of(request)), request, moment)
+        needs = needs_of(request)
+        changes, value = apply(self.rows.load(needs), request, moment, needs=needs)
         if changes.puts or changes.drops:
             self.rows.save(changes)
             self.tell(changes)

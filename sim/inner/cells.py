@@ -150,7 +150,8 @@ class ImageActor(Actor):
         yield from self._stores.image.call("delete", request.image, delete, by=self.name)
 
     def _enter(self, request: VerifyImage | DeleteImage, _checked: None, moment: Moment) -> Any:
-        changes, value = apply(self.rows.load(needs_of(request)), request, moment)
+        needs = needs_of(request)
+        changes, value = apply(self.rows.load(needs), request, moment, needs=needs)
         self.rows.save(changes)
         return value
 

@@ -13,6 +13,7 @@ from protocol.errors import report
 from protocol.messages.servers import ServerBundle
 from protocol.records import Server
 from protocol.requests import Done
+from protocol.saga import know
 from sim.inner.memory import Reply
 
 if TYPE_CHECKING:
@@ -48,9 +49,15 @@ def digest_of(reply: Reply) -> str:
 
 def _encoded(value: Any) -> bytes:
     # What holds a dict (a server's metadata) has no hash.
-    return encode_body(value) if type(value) in _UNHASHABLE else _encoded_once(value)
+    return _encode(value) if type(value) in _UNHASHABLE else _encoded_once(value)
 
 
 @lru_cache(maxsize=ENCODED_MAX)
 def _encoded_once(value: Any) -> bytes:
-    return encode_body(value)
+    return _encode(value)
+
+
+def _encode(value: Any) -> bytes:
+    payload = encode_body(value)
+    know(payload, type(value), value)
+    return payload

@@ -29,6 +29,7 @@ from sim.inner.actors import Actor, Ensuring, Working
 from sim.inner.conversing import Asking, Run
 from sim.inner.memory import Reply
 from sim.inner.patience import Patience
+from sim.inner.sweeping import SWEEP, Sweep
 from sim.points import AFTER_SEND, of_key, point_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ DECIDED_S: Final = 0.005
 class _Waiting:
     """A conversation that waits for answers."""
 
-    run: Run
+    run: Run | Sweep
     replies: list[Reply | None]
     left: int
 
@@ -64,7 +65,7 @@ class Conductor(Actor):
         self.journals = journals
         self.actors = actors
         self.link = link
-        self.running: dict[str, Run] = {}
+        self.running: dict[str, Run | Sweep] = {}  # By conversation; the sweep is among them.
         self.lost = 0  # Conversations that another conductor had taken over.
         self._asked: dict[int, tuple[_Waiting, int]] = {}
         self._patience = Patience(self.process, setting.agenda, is_asked=self.waits_for, give_up=self._give_up)
@@ -108,7 +109,8 @@ class Conductor(Actor):
             begin()
 
     def resume(self) -> None:
-        """Take over and go on with every conversation that is not closed."""
+        """Take over and go on with every conversation that is not closed; sweep after those that are."""
+        self.sweep()
         for conversation in tuple(self.journals.open):
             if conversation not in self.running:
                 self.journals.take_over(conversation, owner=self.name)
@@ -120,7 +122,17 @@ class Conductor(Actor):
             run = self.running[conversation] = Run(self, conversation)
             self.go_on(run, None)
 
-    def go_on(self, run: Run, replies: tuple[Reply, ...] | None) -> None:
+    def sweep(self) -> None:
+        """Sweep now, or again as soon as the sweep that is under way is over."""
+        sweep = self.running.get(SWEEP)
+        if isinstance(sweep, Sweep) and not sweep.is_pausing:
+            sweep.is_woken = True
+            return
+        following = Sweep(self, tries=sweep.tries if isinstance(sweep, Sweep) else 0)
+        self.running[SWEEP] = following
+        self.go_on(following, None)
+
+    def go_on(self, run: Run | Sweep, replies: tuple[Reply, ...] | None) -> None:
         """Let a conversation go on until it waits again."""
         if self.running.get(run.conversation) is not run:
             return
@@ -134,7 +146,8 @@ class Conductor(Actor):
         except Exception as error:  # noqa: BLE001  a mistake in one conversation must not end the others
             self.running.pop(run.conversation, None)
             self.note("conversation_failed", f"{run.conversation}: {error!r}")
-            self.journals.park(run.conversation, f"a mistake of cellferry: {error!r}")
+            if isinstance(run, Run):
+                self.journals.park(run.conversation, f"a mistake of cellferry: {error!r}")
         else:
             if isinstance(waits_for, tuple):
                 self._ask_all(run, waits_for)
@@ -158,7 +171,7 @@ class Conductor(Actor):
 
     # --- asking ------------------------------------------------------------------------------------------------
 
-    def _ask_all(self, run: Run, questions: tuple[Asking, ...]) -> None:
+    def _ask_all(self, run: Run | Sweep, questions: tuple[Asking, ...]) -> None:
         waiting = _Waiting(run, [None] * len(questions), len(questions))
         for number, asking in enumerate(questions):
             question = self._ask(asking)

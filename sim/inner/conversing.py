@@ -23,7 +23,7 @@ from protocol.errors import CellferryError, StaleEpoch, StoreUnavailable, report
 from protocol.journal import Entry, Kind
 from protocol.moves.plans import PLANS
 from protocol.requests import Close, Form
-from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, no_objection, receivers
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, no_objection
 from sim.inner.agenda import NS_PER_S
 from sim.inner.memory import Command, Reply
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from protocol.cell_path import Address
     from protocol.requests import Request
     from sim.inner.conductor import Conductor
+    from sim.inner.setting import Setting
 
 #: What a conversation waits for: a time to pass, or the answers to questions.
 Talking = Generator["float | tuple[Asking, ...]", "tuple[Reply, ...] | None", Any]
@@ -65,7 +66,7 @@ class Run:
 
     def _talk(self) -> Talking:
         yield from self._steadily(self._carry_out)
-        yield from self._steadily(self._sweep)
+        self._conductor.sweep()
 
     def _steadily(self, work: Any) -> Talking:
         tries = 0
@@ -163,6 +164,7 @@ class Run:
         self._renew()
         lowest_open = self._journals.lowest_open(but=self.conversation)
         self._is_swept = lowest_open > self._epoch
+        self._journals.kept[self.conversation].receivers = found
         request = Close(server=self._journal.server, conversation=self.conversation, lowest_open=lowest_open)
         yield from self._insist("close", found, request, epoch=self._epoch)
         yield from self._write(self._entry(Kind.CLOSED, None, b""))
@@ -184,20 +186,6 @@ class Run:
     def _plain(self, what: str, to: Address, request: Request[Any], epoch: int) -> Asking:
         about = f"{what}:{self.conversation}:{to}"
         return Asking(to=to, request=request, server=self._journal.server, epoch=epoch, about=about)
-
-    def _sweep(self) -> Talking:
-        """Have the receivers of closed conversations forget them, once no older one is open any more."""
-        lowest_open = self._journals.lowest_open(but="")
-        for journal in self._journals.unswept(lowest_open):
-            request = Close(server=journal.server, conversation=journal.conversation, lowest_open=lowest_open)
-            for to in receivers(PLANS[journal.goal], journal):
-                about = f"sweep:{journal.conversation}:{to}"
-                replies = yield (Asking(to=to, request=request, server=journal.server, epoch=0, about=about),)
-                if replies is None or replies[0].is_error:
-                    break
-            else:
-                self._check_store()
-                self._journals.swept(journal.conversation)
 
     # --- the journal -------------------------------------------------------------------------------------------
 
@@ -233,5 +221,10 @@ class Run:
         return encode_body(report(error, cell=str(self._conductor.cell)))
 
     def _pause_s(self, what: str, tries: int) -> float:
-        jitter = self._setting.chance.uniform("pause", self.conversation, what, tries)
-        return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * jitter))
+        return pause_s(self._setting, self.conversation, what, tries)
+
+
+def pause_s(setting: Setting, who: str, what: str, tries: int) -> float:
+    """Tell how long to wait before the next try: doubling, with jitter, up to a limit."""
+    jitter = setting.chance.uniform("pause", who, what, tries)
+    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * jitter))

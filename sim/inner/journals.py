@@ -12,6 +12,7 @@ from protocol.truth import ConversationTruth
 from sim.history import Journaled, TakenOver
 
 if TYPE_CHECKING:
+    from protocol.cell_path import Address
     from protocol.states import Goal
     from sim.history import History
 
@@ -26,6 +27,7 @@ class Kept:
     epoch: int
     waits_for: str | None = None
     is_ended: bool = False
+    receivers: tuple[Address, ...] = ()  # Whom its closing told.
 
 
 class Journals:
@@ -100,9 +102,9 @@ class Journals:
                 return kept.first_epoch
         return self._counter + 1
 
-    def unswept(self, lowest_open: int) -> list[Journal]:
+    def unswept(self, lowest_open: int) -> list[Kept]:
         """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""
-        return [kept.journal for kept in self._unswept.values() if kept.epoch < lowest_open]
+        return [kept for kept in self._unswept.values() if kept.epoch < lowest_open]
 
     def swept(self, conversation: str) -> None:
         """Write that every receiver has forgotten a conversation."""

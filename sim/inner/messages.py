@@ -4,17 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from protocol.cell_path import CellPath
     from protocol.errors import CellferryError
     from protocol.requests import Request
+    from sim.faults import Fault, FaultKind
     from sim.inner.memory import Command, Reply
     from sim.inner.processes import Process
 
-#: The processes that a message passes, two by two: who hands it on, and to whom.
-Way = tuple[tuple[str, str], ...]
+
+class Newest:
+    """Of what one process has sent to another: when the last of it arrives, and its serial."""
+
+    __slots__ = ("at_ns", "serial")
+
+    def __init__(self) -> None:
+        self.at_ns = self.serial = -1
+
+
+class Way:
+    """The way from one process to another, and what may befall a message on it."""
+
+    __slots__ = ("back", "edges", "hazards", "newest", "source", "target")
+
+    def __init__(self, edges: tuple[tuple[str, str], ...], newest: Newest) -> None:
+        self.edges = edges  # The processes that a message passes, two by two: who hands it on, and to whom.
+        self.source = edges[0][0]
+        self.target = edges[-1][1]
+        self.newest = newest
+        self.back: Way | None = None
+        self.hazards: dict[str, tuple[Hazard, ...]] = {}  # By method, of each edge; none at all: it is safe.
+
+
+@attrs.frozen
+class Hazard:
+    """The cuts and mishaps of a plan that may befall messages of one method on one edge."""
+
+    cuts: tuple[Fault, ...]
+    mishaps: tuple[FaultKind, ...]
 
 
 class Asker(Protocol):

@@ -13,7 +13,7 @@ from protocol import routing
 from protocol.errors import TransportLost
 from sim.faults import FaultKind
 from sim.inner.agenda import NS_PER_S
-from sim.inner.messages import Answer, Question
+from sim.inner.messages import Answer, Hazard, Newest, Question, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.injector import Injector
     from sim.inner.agenda import Agenda
     from sim.inner.memory import Command, Reply
-    from sim.inner.messages import Asker, Parcel, Way
+    from sim.inner.messages import Asker, Parcel
     from sim.inner.processes import Process
     from sim.layout import Layout
 
@@ -47,6 +47,7 @@ MISHAPS: Final = (
     FaultKind.REORDER,
     FaultKind.CONFIRM_LOST,
 )
+SAFE: Final = Hazard((), ())
 
 
 class Network:
@@ -64,15 +65,13 @@ class Network:
         self._links = links
         self._serial = 0
         self._ways: dict[tuple[str, str], Way] = {}
-        self._back: dict[Way, Way] = {}
         self._salt = zlib.crc32(f"hop {chance.seed}".encode())
         self._neighbours = {
             cell: (*((cell.parent,) if cell.parent else ()), *layout.children(cell)) for cell in layout.cells
         }
-        self._newest: dict[tuple[str, str], tuple[int, int]] = {}  # Of a pair: when the last arrives, and its serial.
+        self._newest: dict[tuple[str, str], Newest] = {}
         self._cuts = tuple(fault for fault in injector.plan if fault.kind in CUTS)
         self._mishaps = tuple(fault for fault in injector.plan if fault.kind in MISHAPS)
-        self._threats: dict[tuple[str, str, str], tuple[FaultKind, ...]] = {}
         self._noted: dict[str, None] = {}
         self.messages = 0  # Envelopes, each hop of each.
         self.links_stopped = 0
@@ -96,7 +95,7 @@ class Network:
     def answer(self, question: Question, reply: Reply) -> None:
         """Send an answer back, by the way that the question came."""
         self._serial += 1
-        way = self._back.get(question.way) or self._turned(question.way)
+        way = question.way.back or self._turned(question.way)
         self._depart(Answer(self._serial, way, question, reply))
 
     # --- ways --------------------------------------------------------------------------------------------------
@@ -104,12 +103,15 @@ class Network:
     def _way(self, asker: Asker, target: str, cell: CellPath) -> Way:
         source = asker.process.name
         names = [source, *self._passed(asker.cell, cell), target]
-        found = self._ways[source, target] = tuple(pairwise(names))
+        found = self._ways[source, target] = self._made(tuple(pairwise(names)))
         return found
 
     def _turned(self, way: Way) -> Way:
-        found = self._back[way] = tuple((other, where) for where, other in reversed(way))
-        return found
+        way.back = self._made(tuple((other, where) for where, other in reversed(way.edges)))
+        return way.back
+
+    def _made(self, edges: tuple[tuple[str, str], ...]) -> Way:
+        return Way(edges, self._newest.setdefault((edges[0][0], edges[-1][1]), Newest()))
 
     def _passed(self, source: CellPath, target: CellPath) -> list[str]:
         """Name the links that a message passes; the router's own rules say which."""
@@ -135,8 +137,13 @@ class Network:
     # --- carrying ----------------------------------------------------------------------------------------------
 
     def _depart(self, parcel: Parcel) -> None:
-        self.messages += len(parcel.way)
-        if self._mishaps or self._cuts or self.links_stopped:
+        way = parcel.way
+        self.messages += len(way.edges)
+        hazards: tuple[Hazard, ...] = ()
+        if self._injector.is_active:
+            found = way.hazards.get(parcel.method)
+            hazards = self._hazards(way, parcel.method) if found is None else found
+        if hazards or self.links_stopped:
             self._pass(parcel, 0, 0.0)
         else:
             self._arrive_later(parcel, 0.0)
@@ -144,27 +151,29 @@ class Network:
     def _arrive_later(self, parcel: Parcel, late_s: float, *, keeps_order: bool = True) -> None:
         # A checksum is chance enough for a wire, and quick.
         share = zlib.crc32(parcel.about.encode(), self._salt)
-        hops = len(parcel.way)
-        at_ns = self._agenda.now_ns + hops * (HOP_NS + (share * HOP_SPREAD_NS >> 32))
+        way = parcel.way
+        at_ns = self._agenda.now_ns + len(way.edges) * (HOP_NS + (share * HOP_SPREAD_NS >> 32))
         if late_s:
             at_ns += int(late_s * NS_PER_S)
         if keeps_order:
-            pair = parcel.way[0][0], parcel.way[-1][1]
-            newest = self._newest.get(pair)
-            if newest is not None and newest[0] >= at_ns:
-                at_ns = newest[0] + 1
-            self._newest[pair] = at_ns, parcel.serial
+            newest = way.newest
+            if newest.at_ns >= at_ns:
+                at_ns = newest.at_ns + 1
+            newest.at_ns, newest.serial = at_ns, parcel.serial
         self._agenda.at(at_ns, parcel.arrive)
 
     def _pass(self, parcel: Parcel, edge: int, late_s: float) -> None:
         """Take a message over the rest of its edges, as far as it gets."""
         keeps_order = True
-        for number in range(edge, len(parcel.way)):
-            where, other = parcel.way[number]
-            if self._cuts and (cut := self._cut(where, other)) is not None:
+        edges = parcel.way.edges
+        hazards = self._hazards(parcel.way, parcel.method) if self._injector.is_active else ()
+        for number in range(edge, len(edges)):
+            where, other = edges[number]
+            hazard = hazards[number] if hazards else SAFE
+            if hazard.cuts and (cut := self._cut(hazard)) is not None:
                 self._hold(parcel, number, cut)
                 return
-            for kind in self._threatened(where, other, parcel.method):
+            for kind in hazard.mishaps:
                 fault = self._injector.strike(kind, where=where, other=other, point=parcel.method, about=parcel.about)
                 if fault is None:
                     continue
@@ -183,13 +192,13 @@ class Network:
         """Have a mishap happen to a message that does arrive; tell how late it is then."""
         match fault.kind:
             case FaultKind.DOUBLE:
-                way_s = len(parcel.way) * (HOP_NS + HOP_SPREAD_NS) / NS_PER_S
+                way_s = len(parcel.way.edges) * (HOP_NS + HOP_SPREAD_NS) / NS_PER_S
                 self._agenda.after(late_s + way_s, self._arrive_again, fault, parcel)
             case FaultKind.DOUBLE_LATE:
                 self._agenda.after(late_s + fault.amount_s, self._arrive_again, fault, parcel)
             case FaultKind.CONFIRM_LOST:
                 self._note(fault, parcel, mattered=True)
-                lost = TransportLost(cell=parcel.way[0][0].partition("/")[0], reason="the confirm was lost")
+                lost = TransportLost(cell=parcel.way.source.partition("/")[0], reason="the confirm was lost")
                 self._agenda.after(0.0, parcel.fail, lost)
             case _:
                 self._agenda.after(late_s + fault.amount_s, self._note_late, fault, parcel)
@@ -205,28 +214,27 @@ class Network:
         self._note(fault, parcel, mattered=parcel.is_awaited)
 
     def _note_late(self, fault: Fault, parcel: Parcel) -> None:
-        newest = self._newest.get((parcel.way[0][0], parcel.way[-1][1]))
-        is_overtaken = newest is not None and newest[1] > parcel.serial
+        is_overtaken = parcel.way.newest.serial > parcel.serial
         self._note(fault, parcel, mattered=is_overtaken if fault.kind is FaultKind.REORDER else not parcel.is_awaited)
 
-    def _threatened(self, where: str, other: str, method: str) -> tuple[FaultKind, ...]:
-        """Name the kinds of mishap that may befall such a message at all."""
-        if not self._mishaps or not self._injector.is_active:
-            return ()
-        found = self._threats.get((where, other, method))
+    def _hazards(self, way: Way, method: str) -> tuple[Hazard, ...]:
+        """Name what may befall such a message at all, edge by edge; nothing where nothing may."""
+        found = way.hazards.get(method)
         if found is None:
-            kinds = [fault.kind for fault in self._mishaps if fault.matches(where=where, other=other, point=method)]
-            found = self._threats[where, other, method] = tuple(kind for kind in MISHAPS if kind in kinds)
+            hazards = tuple(self._hazard(where, other, method) for where, other in way.edges)
+            found = way.hazards[method] = hazards if any(each.cuts or each.mishaps for each in hazards) else ()
         return found
+
+    def _hazard(self, where: str, other: str, method: str) -> Hazard:
+        kinds = [fault.kind for fault in self._mishaps if fault.matches(where=where, other=other, point=method)]
+        cuts = [fault for fault in self._cuts if _is_cut_by(fault, where, other)]
+        return Hazard(tuple(cuts), tuple(kind for kind in MISHAPS if kind in kinds))
 
     # --- cuts --------------------------------------------------------------------------------------------------
 
-    def _cut(self, where: str, other: str) -> Fault | None:
-        for fault in self._cuts:
-            is_here = fault.matches(where=where, other=other, point="")
-            if not is_here and fault.kind is FaultKind.CUT:
-                is_here = fault.matches(where=other, other=where, point="")
-            if is_here and self._injector.is_due(fault):
+    def _cut(self, hazard: Hazard) -> Fault | None:
+        for fault in hazard.cuts:
+            if self._injector.is_due(fault):
                 return fault
         return None
 
@@ -239,11 +247,17 @@ class Network:
         if left_s <= PATIENCE_S:
             self._agenda.after(left_s + SLACK_S, self._pass, parcel, edge, 0.0)
             return
-        where, _ = parcel.way[edge]
+        where, _ = parcel.way.edges[edge]
         lost = TransportLost(cell=where.partition("/")[0], reason="no confirm came")
         self._agenda.after(PATIENCE_S, parcel.fail, lost)
 
     def _note(self, fault: Fault, parcel: Parcel, *, mattered: bool) -> None:
-        where, other = parcel.way[0][0], parcel.way[-1][1]
+        where, other = parcel.way.source, parcel.way.target
         text = f"{parcel.about} from {where} to {other}: {fault.kind.value}"
         self._injector.note(fault, mattered=mattered, text=text, process=where)
+
+
+def _is_cut_by(fault: Fault, where: str, other: str) -> bool:
+    if fault.matches(where=where, other=other, point=""):
+        return True
+    return fault.kind is FaultKind.CUT and fault.matches(where=other, other=where, point="")

@@ -30,6 +30,8 @@ class QuickHistory(History):
         """Write a line: what happens on this level is durable at once."""
         line = Line(number=len(self.lines), at_ns=self.now_ns(), what=what)
         self.lines.append(line)
+        for listener in self._by_kind.get(type(what), ()):
+            listener(line)
         for listener in self.listeners:
             listener(line)
 

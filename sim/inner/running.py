@@ -16,6 +16,7 @@ from sim.inner.quick import QuickHistory
 from sim.inner.troubles import Troubles
 from sim.inner.world import InnerWorld
 from sim.layout import Layout
+from sim.probes import Probes
 from sim.workload import IMAGE, MOVES, volumes_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _run(
     )  # fmt: skip
     moves = _Moves()
     world.history.listeners.extend((moves.listen, *listeners))
+    Probes(world.history)
     checks = watch(world.history, peek=world.truth, always_every=always_every) if is_checked else None
     healed_s = _live(world, case)
     if checks is not None:

@@ -17,6 +17,7 @@ from sim.history import Crashed, Journaled, Looked, Noted
 from sim.inner.conversing import Run
 from sim.inner.memory import Memory
 from sim.inner.running import run_case
+from sim.swarm import case_of
 from sim.workload import Act, Op
 
 SETUP: Final = (Op(name="create", act=Act.CREATE, server="s1", host="h1", volume="v1"),)
@@ -166,6 +167,14 @@ def test_a_conductor_that_dies_between_intent_and_command_writes_no_intent_twice
 
     assert run_case(case(dies), listeners=(listen,)).fired[FaultKind.CRASH_AT] == 2
     assert len(intents) == len(dict.fromkeys(intents))
+
+
+@pytest.mark.parametrize("seed", [2251, 3218])
+def test_a_case_that_once_left_something_behind_or_was_accused_of_it_is_clean(seed: int) -> None:
+    """In the one an actor remembered too much at rest; in the other a permit came back and nobody heard of it."""
+    found = case_of(seed)
+    faults = tuple(each for each in found.faults if each.kind is not FaultKind.GUEST_DIES)
+    assert run_case(attrs.evolve(found, faults=faults)).breaches == ()
 
 
 # --- the checkers see what is planted ----------------------------------------------------------------------

@@ -54,6 +54,14 @@ async def test_only_the_last_entry_closes_a_conversation() -> None:
     store.close()
 
 
+async def test_a_journal_without_conversations_has_the_first_epoch_still_to_come() -> None:
+    """A conductor sweeps as soon as it starts, also over a store in which nothing was ever written."""
+    store = open_inline(CONDUCTOR_TABLES)
+    assert await store.transact(JOURNALS.lowest_open, but="") == 1
+    assert await store.transact(JOURNALS.unswept, 1) == ()
+    store.close()
+
+
 async def test_whoever_lost_a_conversation_writes_nothing_into_it() -> None:
     """Its journal and what it waits for are the new owner's."""
     store = open_inline(CONDUCTOR_TABLES)
