@@ -11,6 +11,7 @@ import click
 from sim import catalogue, showing
 from sim.case import Case
 from sim.choices import ALL, CELLS, HOSTS, MINUTES, NONE, SERVERS, SWARM, Choices, Duration, Seeds
+from sim.cli_exhaust import exhaust_command
 from sim.hunting import Bag, Limits, hunt
 from sim.report import replay_command
 from sim.shrinking import shrink_and_report
@@ -164,6 +165,9 @@ def probes(*, form: str) -> None:
 def checkers(*, form: str) -> None:
     """List the invariants and oracles that every run is judged by."""
     _list("checker", catalogue.checkers(), form)
+
+
+sim.add_command(exhaust_command)
 
 
 def _list(title: str, rows: list[dict[str, str]], form: str) -> None:

@@ -1,4 +1,4 @@
-"""An oracle over what succeeds: safe is also what never gets anything done."""
+"""Oracles over what succeeds and what should never fail: safe is also what never gets anything done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from protocol.bodies import decode_body
 from protocol.errors import ErrorReport
 from protocol.journal import Kind
 from sim.checkers.oracle import Oracle
-from sim.history import Broker, Crashed, Fired, Happening, Journaled, Paused
+from sim.history import Broker, Crashed, Fired, Happening, Journaled, Noted, Paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,3 +47,22 @@ class HealthySucceeds(Oracle):
         if self._is_healthy and entry.kind is Kind.REFUSED and not entry.is_undo and entry.step not in DECIDES:
             reason = decode_body(entry.payload, ErrorReport).message
             self.accuse(what.server, f"{entry.step} is refused, and nothing went wrong: {reason}")
+
+
+#: What the kernel notes when it meets an error that nobody has declared.
+MISTAKES: Final = frozenset({"handler_failed", "conversation_failed"})
+
+
+class NoMistakes(Oracle):
+    """No handler and no conversation ever fails by an error that is not declared."""
+
+    name = "no_mistakes"
+    letters = "V1"
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear what actors note."""
+        return {Noted: self._noted}
+
+    def _noted(self, what: Noted) -> None:
+        if what.event in MISTAKES:
+            self.accuse(what.process, f"{what.event}: {what.detail}")

@@ -41,6 +41,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     orders.EndsInTime,
     orders.ParkedTruly,
     health.HealthySucceeds,
+    health.NoMistakes,
 )
 
 ORACLES: Final[Mapping[str, type[Oracle]]] = {oracle.name: oracle for oracle in _ALL}

@@ -8,7 +8,7 @@ from actors.kernel.actor import Actor
 from actors.kernel.handlers import Transactional
 from actors.kernel.mailbox import Mailbox
 from actors.kernel.ports import Fresh, Known
-from actors.store import inbox
+from actors.store import inbox, records
 from actors.store.inbox import SqlInbox
 from protocol.bodies import encode_body
 from protocol.errors import CellferryError, StoreUnavailable
@@ -130,3 +130,16 @@ def lets_a_lane_die_in_silence(patch: Patch) -> None:
 
     patch.setattr(Actor, "_guarded", unguarded)
     patch.setattr(Mailbox, "_serve", serve_till_death)
+
+
+@bug("no_mistakes", mix=CALM, levels=LOOP)
+def forgets_a_case(patch: Patch) -> None:
+    """A handler raises an error that nobody has declared: the move is undone cleanly, and nobody wonders why."""
+    carry_out = records.carry_out
+
+    def clumsy(connection: Any, command: Any, moment: Any) -> Any:
+        if type(command).METHOD.name == "allocate_host":
+            raise TypeError("nobody thought of that")
+        return carry_out(connection, command, moment)
+
+    patch.setattr("actors.store.effects.carry_out", clumsy)

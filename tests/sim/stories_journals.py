@@ -2,7 +2,7 @@
 
 from protocol.bodies import encode_body
 from protocol.journal import Kind
-from sim.history import Crashed, Started, TakenOver
+from sim.history import Crashed, Noted, Started, TakenOver
 from tests.sim.histories import BADLY, CAUSE, CONDUCTOR, C, Hand, Stories
 
 STORIES = Stories()
@@ -168,3 +168,13 @@ def refused_in_the_midst(hand: Hand) -> None:
     hand.step("take")
     hand.entry(Kind.INTENT, "hold_source")
     hand.entry(Kind.REFUSED, "hold_source", payload=encode_body(CAUSE))
+
+
+@STORIES.keeps("no_mistakes")
+def notes_what_may_happen(hand: Hand) -> None:
+    hand.write(Noted(process="api!eu/cell", event="answer_unwanted", detail="method=take"))
+
+
+@STORIES.breaks("no_mistakes")
+def notes_that_a_handler_failed(hand: Hand) -> None:
+    hand.write(Noted(process="api!eu/cell", event="handler_failed", detail="error=TypeError()"))
