@@ -310,7 +310,6 @@ class AbortRevert(Request[Done]):
     METHOD = Method(name="abort_revert", at=Role.CELL)
 
     server: str
-    migration: str
     action: str
     cause: ErrorReport
 

@@ -149,7 +149,7 @@ PROVE = (
             server=story.server, action=parties.action(story), origin=parties.origin(story)
         ),
         undo=lambda story: moves.AbortRevert(
-            server=story.server, migration=migration_of_undo(story), action=parties.action(story), cause=story.cause
+            server=story.server, action=parties.action(story), cause=story.cause
         ),
     ),
     Step(
@@ -170,11 +170,6 @@ PROVE = (
         undo=_resume,
     ),
 )  # fmt: skip
-
-
-def migration_of_undo(story: Story) -> str:
-    """Name the migration for the undo of a begin that may never have been answered; then there is nothing to undo."""
-    return migration(story).uuid if story.find("begin_revert", ServerBundle) else story.conversation
 
 
 # The guest is off at both ends now.  The source's record is made to say what the target's says, then the mapping
