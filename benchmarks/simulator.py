@@ -17,11 +17,11 @@ from typing import Final
 import attrs
 
 from sim import running
-from sim.case import Case, Outcome
+from sim.cases.case import Case, Outcome
+from sim.cases.swarm import case_of
+from sim.cases.workload import Act, Op
 from sim.chance import Chance
 from sim.inner import running as inner
-from sim.swarm import case_of
-from sim.workload import Act, Op
 
 S_PER_MINUTE: Final = 60.0
 MANY_CELLS: Final = 8

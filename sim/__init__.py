@@ -2,13 +2,18 @@
 
 A reader's map:
 
-- `sim.scenario`: `Scenario`, a story in a cloud told in a few lines, for whoever wants to see what happens when;
-- `sim.clock`: `SimLoop`, the event loop whose time is virtual, and `run`, which runs a coroutine function under one;
-- `sim.ports`: what a simulated process gets for its ports `Clock`, `Ids` and `Random`;
-- `sim.world`: `World`, a whole deployment in one process: every actor over memory ports, a client to make it move, and
-  the truth to judge it by.
+- `sim.scenario`: `Scenario`, a story in a cloud told in a few lines, for whoever wants to see what happens when; what
+  it stands on is in `sim.stages`: the inner level, the loop, or a real RabbitMQ;
+- `sim.clock` with `sim.loop`: `SimLoop`, the event loop whose time is virtual, and `run`, which runs a coroutine
+  function under one;
+- `sim.world`: `World`, a whole deployment in one process, with its processes (`sim.machines`), its users and the truth
+  to judge it by; `sim.brokers` and `sim.edges` (disks, hypervisors, partners, clocks) stand in for the world outside;
+- `sim.faults`: the vocabulary of what goes wrong; `sim.injector` and `sim.director` let it happen;
+- `sim.history`: what has happened, line by line, and its hash; `sim.checkers` and `sim.probes` listen to it;
+- `sim.cases`: what decides a run, and how a seed makes one; `sim.running` runs it, `sim.inner` runs it without a loop;
+- `sim.shrink`, `sim.exhaustive`, `sim.telling`, `sim.diagram`, `sim.commands`: what people have of it.
 
-Nothing imports `sim` except tests.
+Nothing imports `sim` except tests; the command line finds its commands by an entry point.
 """
 
 from typing import TYPE_CHECKING

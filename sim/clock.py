@@ -18,12 +18,12 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from sim import steps
-from sim.loop_settings import LoopSettings
-from sim.ordered import ordered_sets
-from sim.sealing import Seal, collected_by_hand
-from sim.steps import NS_PER_S, Call, Callback, Coro, SimTask, Step, due_ns, wait_of
-from sim.strategies import Fifo, Strategy
+from sim.loop import steps
+from sim.loop.loop_settings import LoopSettings
+from sim.loop.ordered import ordered_sets
+from sim.loop.sealing import Seal, collected_by_hand
+from sim.loop.steps import NS_PER_S, Call, Callback, Coro, SimTask, Step, due_ns, wait_of
+from sim.loop.strategies import Fifo, Strategy
 
 T = TypeVar("T")
 

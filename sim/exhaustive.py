@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.layout import Layout
+from sim.cases.places import conductor_of, crash_points, host_names, process_names
+from sim.cases.workload import Act, Op
 from sim.chance import Chance
+from sim.commands.levels import Level
 from sim.faults import Fault, FaultKind
 from sim.history import Phase
-from sim.layout import Layout
-from sim.levels import Level
-from sim.places import conductor_of, crash_points, host_names, process_names
 from sim.points import AFTER_RECORD, AFTER_SEND, BEFORE_SEND, point_of
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,8 +11,8 @@ import anyio
 from actors.kernel.supervisor import TooManyRestarts, supervise
 from sim.clock import SimLoop
 from sim.history import Crashed, Paused, Resumed, Started
+from sim.loop.steps import OWNER
 from sim.process import Process
-from sim.steps import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from actors.assembly import Member
     from actors.kernel.ports import Events
+    from sim.edges.wallclocks import LoopTime
     from sim.history import History
-    from sim.wallclocks import LoopTime
 
 #: How long a process that ended by itself is down before whoever watches it (systemd) starts it again.
 RESPAWN_S: Final = 5.0

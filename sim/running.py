@@ -9,16 +9,16 @@ import anyio
 import attrs
 
 from sim import clock
-from sim.case import Breach, Case, Outcome
+from sim.cases.case import Breach, Case, Outcome
+from sim.cases.layout import Layout
+from sim.cases.workload import IMAGE, volumes_of
 from sim.checkers import Watch, watch
 from sim.director import Director
 from sim.faults import FaultKind
 from sim.history import History, Line, Phase
-from sim.layout import Layout
+from sim.loop.strategies import strategy_of
 from sim.probes import Probes
-from sim.strategies import strategy_of
 from sim.tally import HEARD, Tally
-from sim.workload import IMAGE, volumes_of
 from sim.world import World
 
 NS_PER_S: Final = 1_000_000_000

@@ -31,6 +31,7 @@ from protocol.cell_path import Address
 from protocol.envelope import Direction, Key
 from protocol.errors import CellferryError, revive
 from protocol.errors_wire import decode_error
+from sim.cases.workload import Act, Op
 from sim.checkers import watch
 from sim.checkers.wire import NoRetries
 from sim.stages.facts import Facts
@@ -39,7 +40,6 @@ from sim.stages.names import actor_of, cell_of, cloud
 from sim.stages.outcomes import Outcome, answer_to, ending_of, is_over, outcomes_of
 from sim.stages.stage import NotOffered
 from sim.stages.weather import Weather
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping

@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 import attrs
 
-from sim.case import Breach, Case
+from sim.cases.case import Breach, Case
+from sim.cases.layout import Layout
+from sim.cases.places import mistakes
+from sim.cases.workload import Act, Op
 from sim.faults import Fault
-from sim.layout import Layout
-from sim.places import mistakes
-from sim.workload import Act, Op
 
 T = TypeVar("T")
 Fails = Callable[[Case], Breach | None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.journal import Kind
+from sim.cases.workload import MOVES
 from sim.history import Journaled, Sent
-from sim.workload import MOVES
 
 if TYPE_CHECKING:
     from sim.history import Line

@@ -12,8 +12,8 @@ from sim.history import Answered, Journaled, Ordered
 
 if TYPE_CHECKING:
     from actors.client import Client
+    from sim.cases.workload import Op
     from sim.history import History, Line
-    from sim.workload import Op
 
 
 class Conversations:

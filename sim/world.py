@@ -21,20 +21,20 @@ from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
-from sim.broker import Brokers
+from sim.brokers.broker import Brokers
+from sim.cases.layout import Layout
 from sim.chance import Chance
-from sim.disk import Disk
+from sim.edges.disk import Disk
+from sim.edges.hypervisor import SimDriver
+from sim.edges.partners import SimImages, SimVolumes
+from sim.edges.wallclocks import NS_PER_S, Clocks, LoopTime
+from sim.edges.watching import WatchedEvents, WatchedInbox, WatchedJournals
 from sim.history import GuestOff, History, Noted
-from sim.hypervisor import SimDriver
 from sim.injector import Injector
-from sim.layout import Layout
 from sim.machines import Machines
-from sim.partners import SimImages, SimVolumes
 from sim.ports import SeededRandom, SerialIds
 from sim.process import Process
 from sim.users import Conversations, Users
-from sim.wallclocks import NS_PER_S, Clocks, LoopTime
-from sim.watching import WatchedEvents, WatchedInbox, WatchedJournals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

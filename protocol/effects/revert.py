@@ -53,7 +53,8 @@ def _abort(draft: Draft, command: say.AbortRevert, moment: Moment) -> Done:
     note_fault(draft, command.server, command.cause, moment)
     server = draft.one(Server, uuid=command.server)
     # Found here, not named by the command: whoever undoes a begin may never have heard its answer.
-    advance(draft, open_move(draft, server), moment, MigrationStatus.FINISHED)
+    migration = draft.one(Migration, server=server.uuid, status=MigrationStatus.REVERTING)
+    advance(draft, migration, moment, MigrationStatus.FINISHED)
     change(draft, server, moment, task_state=None)
     return Done()
 

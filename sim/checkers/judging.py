@@ -8,7 +8,7 @@ import attrs
 
 from actors.kernel.calls import HOP_S
 from protocol.invariants import INVARIANTS, violations
-from sim.case import Breach
+from sim.cases.case import Breach
 from sim.checkers.broadcasts import Broadcasts
 from sim.checkers.chronicle import NS_PER_S, Chronicle
 from sim.checkers.table import ORACLES

@@ -5,13 +5,13 @@ from typing import Final
 
 import attrs
 
-from sim.account import Account, Arrival, Conversation, Exchange, Message, Spell, give_account, in_plain_words
-from sim.case import Breach
+from sim.cases.case import Breach
 from sim.diagram.lanes import lanes_of, process_of_host
 from sim.diagram.picture import USERS, Arrow, Bar, BarKind, Fate, Mark, MarkKind, Picture
 from sim.diagram.thinning import KILLED_BY, thinned, touched
 from sim.diagram.wording import epochs_of, wish
 from sim.history import Answered, Called, Fired, Journaled, Line, Looked, Ordered, Started, TakenOver
+from sim.telling.account import Account, Arrival, Conversation, Exchange, Message, Spell, give_account, in_plain_words
 
 #: Copies that follow each other within this time are told as one.
 CLOSE_S: Final = 1.0

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from sim.account import Account
 from sim.diagram.picture import USERS, Lane
+from sim.telling.account import Account
 
 ROLES = ("conductor", "cell", "image", "volume", "network", "link")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sim.case import Breach
+from sim.cases.case import Breach
 from sim.diagram.composing import compose
 from sim.diagram.picture import Arrow, Fate, Mark, MarkKind, Picture
 from sim.history import Line

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sim.case import Breach
+from sim.cases.case import Breach
 from sim.diagram.composing import compose
 from sim.diagram.picture import Arrow, BarKind, Fate, Mark, MarkKind, Picture
 from sim.diagram.placing import HEAD_PX, Place, Rows, arrange, wrap_width

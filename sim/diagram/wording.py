@@ -1,7 +1,7 @@
 """How a diagram calls what it shows."""
 
-from sim.account import Account
 from sim.history import Journaled, TakenOver
+from sim.telling.account import Account
 
 
 def epochs_of(account: Account) -> dict[int, str]:

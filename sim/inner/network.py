@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from protocol.cell_path import CellPath
     from protocol.requests import Request
+    from sim.cases.layout import Layout
     from sim.chance import Chance
     from sim.faults import Fault
     from sim.history import History
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from sim.inner.memory import Command, Reply
     from sim.inner.messages import Asker, Parcel
     from sim.inner.processes import Process
-    from sim.layout import Layout
 
 HOPS_MAX: Final = 10
 #: How long a message takes from one process to the next: so much at least, and up to so much more.

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from protocol.journal import Kind
-from sim.case import Outcome
+from sim.cases.case import Outcome
+from sim.cases.layout import Layout
+from sim.cases.workload import IMAGE, MOVES, volumes_of
 from sim.checkers import Watch, watch
 from sim.faults import FaultKind
 from sim.history import Journaled, Phase
@@ -15,14 +17,12 @@ from sim.inner.agenda import NS_PER_S
 from sim.inner.quick import QuickHistory
 from sim.inner.troubles import Troubles
 from sim.inner.world import InnerWorld
-from sim.layout import Layout
 from sim.probes import Probes
-from sim.workload import IMAGE, MOVES, volumes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sim.case import Case
+    from sim.cases.case import Case
     from sim.history import Line, Listener
 
 #: How long after everything is healed all must have come to its end: ten times the longest pause between two tries.

@@ -16,9 +16,9 @@ from sim.ports import EPOCH_US
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.cases.layout import Layout
     from sim.faults import Fault, Plan
     from sim.history import History
-    from sim.layout import Layout
 
 POINTED: Final = (FaultKind.CRASH_AT, FaultKind.PAUSE_AT)
 STORED: Final = (FaultKind.STORE_ERROR, FaultKind.STORE_UNSURE, FaultKind.STORE_FULL, FaultKind.FSYNC_LOST)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from protocol.cell_path import CellPath
     from protocol.messages.orders import Order
+    from sim.cases.workload import Op
     from sim.history import Line
     from sim.inner.conductor import Conductor
     from sim.inner.messages import Question
     from sim.inner.setting import Setting
-    from sim.workload import Op
 
 INCARNATION = "client"
 

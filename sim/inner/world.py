@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from protocol.journal import Journal
     from protocol.records import Record
     from protocol.truth import Memory as MemoryTruth
+    from sim.cases.layout import Layout
+    from sim.cases.workload import Op
     from sim.faults import Plan
     from sim.inner.actors import Actor
-    from sim.layout import Layout
-    from sim.workload import Op
 
 #: What the image is made of that servers are made from.
 IMAGE_CHUNK: Final = b"cellferry image "

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protocol.errors import Conflict
-from sim.steps import OWNER
-from sim.watching import WatchedInbox
+from sim.edges.watching import WatchedInbox
+from sim.loop.steps import OWNER
 
 if TYPE_CHECKING:
     from actors.kernel.ports import Closing, Command, Connection, Verdict

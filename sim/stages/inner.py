@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from sim.cases.workload import IMAGE
 from sim.faults import Family
 from sim.inner.world import InnerWorld
 from sim.stages.loop import PATIENCE_S, sleeping
 from sim.stages.stage import NotOffered
-from sim.workload import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
     from protocol.truth import Truth
+    from sim.cases.layout import Layout
+    from sim.cases.workload import Op
     from sim.faults import Fault
-    from sim.layout import Layout
-    from sim.workload import Op
 
 T = TypeVar("T")
 

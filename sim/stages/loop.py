@@ -10,13 +10,13 @@ import anyio
 import attrs
 
 from sim import clock
+from sim.cases.workload import IMAGE
 from sim.chance import Chance
 from sim.director import Director
 from sim.faults import Family, Fault, FaultKind
+from sim.loop.strategies import Shuffled
 from sim.stages.cuts import Cuts
 from sim.stages.gate import Gate
-from sim.strategies import Shuffled
-from sim.workload import IMAGE
 from sim.world import World
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from actors.kernel.post import Post
     from protocol.cell_path import CellPath
     from protocol.truth import Truth
-    from sim.layout import Layout
-    from sim.workload import Op
+    from sim.cases.layout import Layout
+    from sim.cases.workload import Op
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import attrs
 
 from protocol.cell_path import CellPath, host_mailbox
 from protocol.errors import CellferryError, InvalidValue
-from sim.layout import Layout
-from sim.places import crash_points, link_of, process_names
+from sim.cases.layout import Layout
+from sim.cases.places import crash_points, link_of, process_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

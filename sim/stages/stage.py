@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
     from protocol.truth import Truth
+    from sim.cases.layout import Layout
+    from sim.cases.workload import Op
     from sim.faults import Fault
     from sim.history import History
-    from sim.layout import Layout
-    from sim.workload import Op
 
 T = TypeVar("T")
 

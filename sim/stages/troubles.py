@@ -11,13 +11,13 @@ import attrs
 from protocol.errors import InvalidValue
 from protocol.methods import METHODS
 from protocol.moves.plans import PLANS
+from sim.cases.places import DRIVER_CALLS, PARTNER_CALLS
 from sim.faults import Fault, FaultKind
-from sim.places import DRIVER_CALLS, PARTNER_CALLS
 from sim.stages.names import actor_of, one_of
 
 if TYPE_CHECKING:
     from protocol.records import Record
-    from sim.layout import Layout
+    from sim.cases.layout import Layout
 
 
 class How(StrEnum):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from actors.wire.topology import dead_letter_queue
+from sim.brokers.traffic import glance
 from sim.faults import FaultKind
 from sim.stages.loop import WorldStage
 from sim.stages.stage import NotOffered
-from sim.traffic import glance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from actors.kernel.ports import Queue, Receive, Wire
     from protocol.cell_path import CellPath
+    from sim.cases.layout import Layout
     from sim.faults import Fault
     from sim.injector import Injector
-    from sim.layout import Layout
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from actors.partners.ports import ImageDigest, ImageFiles, VolumeFiles
 from protocol.errors import ImageTooLarge, InvalidName, NotFound
 from sim.chance import Chance
 from sim.clock import SimLoop
+from sim.edges.partners import SimImages, SimVolumes
 from sim.history import History
 from sim.injector import Injector
-from sim.partners import SimImages, SimVolumes
 from tests.guests import chunked
 
 pytestmark = pytest.mark.anyio

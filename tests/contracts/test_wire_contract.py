@@ -14,9 +14,9 @@ from actors.wire.memory import MemoryWire
 from actors.wire.rabbitmq import RabbitWire
 from actors.wire.topology import DeadLetter, RabbitSettings
 from protocol.errors import Overflow, TooLarge, Unroutable
+from sim.brokers.wire import SimWire
 from sim.clock import SimLoop
 from sim.ports import SeededRandom
-from sim.wire import SimWire
 from tests.actors.wire.inbox import CELL, OTHER, QUEUE, Diary, Inbox, cleaned, prefix_of, settled_so_far
 from tests.sim.simulated_wire import simulated_wire
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import attrs
 import click
 
-from sim import catalogue
-from sim.cli import sim
+from sim.cases.places import DRIVER_CALLS, PARTNER_CALLS, POSITIONS
+from sim.commands import catalogue
+from sim.commands.cli import sim
 from sim.faults import Family, Fault
-from sim.places import DRIVER_CALLS, PARTNER_CALLS, POSITIONS
 from sim.scenario import Move, Scenario
 from sim.stages.facts import Facts
 from sim.stages.troubles import How

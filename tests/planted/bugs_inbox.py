@@ -12,7 +12,7 @@ from actors.store import inbox, records
 from actors.store.inbox import SqlInbox
 from protocol.bodies import encode_body
 from protocol.errors import CellferryError, StoreUnavailable
-from sim.portfolio import CALM, DOUBLED, ECHOED, LATE, STORES
+from sim.cases.portfolio import CALM, DOUBLED, ECHOED, LATE, STORES
 from tests.planted.planting import Level, Patch, bug
 
 LOOP = (Level.LOOP,)

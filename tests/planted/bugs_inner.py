@@ -7,11 +7,11 @@ from typing import Any
 from actors.kernel.ports import Fresh
 from protocol.errors import CellferryError
 from protocol.journal import Kind
+from sim.cases.portfolio import CALM, DOUBLED, KILLED, LATE, LOST, USURPED
 from sim.history import TakenOver
 from sim.inner.conversing import Run
 from sim.inner.journals import Journals
 from sim.inner.memory import Memory, Reply
-from sim.portfolio import CALM, DOUBLED, KILLED, LATE, LOST, USURPED
 from tests.planted.planting import Level, Patch, bug
 
 INNER = (Level.INNER,)

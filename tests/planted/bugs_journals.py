@@ -15,8 +15,8 @@ from protocol.errors import CellferryError, StoreUnavailable
 from protocol.ids import derived_id
 from protocol.journal import Kind
 from protocol.messages import orders
-from sim.disk import SimStore
-from sim.portfolio import CALM, KILLED, LOST, STORES, USURPED
+from sim.cases.portfolio import CALM, KILLED, LOST, STORES, USURPED
+from sim.edges.disk import SimStore
 from tests.planted.planting import Level, Patch, bug
 
 LOOP = (Level.LOOP,)

@@ -11,8 +11,8 @@ from protocol.messages import moves, root
 from protocol.records import Claim, Mapping
 from protocol.requests import Done
 from protocol.states import Goal
+from sim.cases.portfolio import BROKEN_OFF, CALM
 from sim.inner.hosts import Host
-from sim.portfolio import BROKEN_OFF, CALM
 from tests.planted.planting import MOVES, Level, Patch, altered, bug, new_effect, old_effect, replan, without
 
 

@@ -15,7 +15,7 @@ from actors.kernel.post import Post
 from protocol.cell_path import Address
 from protocol.envelope import Broadcast, answer, passed
 from protocol.gather import Gather
-from sim.portfolio import CALM, DOUBLED, LOST
+from sim.cases.portfolio import CALM, DOUBLED, LOST
 from tests.planted.planting import Level, Patch, bug
 
 LOOP = (Level.LOOP,)

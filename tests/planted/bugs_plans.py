@@ -17,7 +17,7 @@ from protocol.moves import resize_story as told
 from protocol.records import Permit
 from protocol.saga import Plan
 from protocol.states import Goal
-from sim.portfolio import BROKEN_OFF, CALM, LOST, REFUSED
+from sim.cases.portfolio import BROKEN_OFF, CALM, LOST, REFUSED
 from tests.planted.planting import MOVES, Level, Patch, altered, bug, earlier, new_effect, replan, without
 
 ToUndo = Any

@@ -12,7 +12,7 @@ from protocol.effects.history import advance, change, notify
 from protocol.messages import moves, partners, root
 from protocol.records import Mapping, Migration, Permit, PortBinding, RequestSpec
 from protocol.states import MigrationStatus
-from sim.portfolio import CALM
+from sim.cases.portfolio import CALM
 from tests.planted.planting import Patch, bug, new_effect, old_effect
 
 

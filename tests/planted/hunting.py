@@ -9,9 +9,9 @@ from typing import Final
 
 import attrs
 
-from sim import levels
-from sim.case import Breach
-from sim.portfolio import Mix
+from sim.cases.case import Breach
+from sim.cases.portfolio import Mix
+from sim.commands import levels
 from tests.planted.planting import BUGS, Bug, Level
 
 #: So many runs may a hunt take: well under a minute, and most are over with the first.

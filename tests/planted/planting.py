@@ -15,7 +15,7 @@ from protocol.moves.plans import PLANS
 from protocol.requests import Request
 from protocol.saga import Plan, Step
 from protocol.states import Goal
-from sim.portfolio import Mix
+from sim.cases.portfolio import Mix
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

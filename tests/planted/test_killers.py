@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from protocol.invariants import INVARIANTS
+from sim.cases.portfolio import MIXES
 from sim.checkers import ORACLES
-from sim.portfolio import MIXES
 from tests.planted.hunting import all_bugs
 
 ROOT: Final = Path(__file__).parents[2]

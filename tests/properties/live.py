@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from sim.cases.workload import Act, Op
 from sim.checkers import watch
 from sim.clock import SimLoop
 from sim.history import Noted
+from sim.loop.strategies import Shuffled
 from sim.stages.loop import LoopStage
 from sim.stages.weather import Weather
-from sim.strategies import Shuffled
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from sim.case import Breach
+    from sim.cases.case import Breach
+    from sim.cases.layout import Layout
     from sim.history import Line
-    from sim.layout import Layout
 
 #: How long bringing a cloud up, or one operation in fine weather, may take at most.
 PATIENCE_S: Final = 600.0

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from protocol.methods import METHODS
+from sim.cases.layout import Layout
+from sim.cases.places import DRIVER_CALLS, conductor_of, crash_points, links, process_names
+from sim.cases.workload import Act
 from sim.faults import Fault, FaultKind
-from sim.layout import Layout
-from sim.places import DRIVER_CALLS, conductor_of, crash_points, links, process_names
-from sim.workload import Act
 from tests.properties.live import Live
 
 LAYOUT: Final = Layout.tree(cells=4, hosts=3)

@@ -13,8 +13,8 @@ from protocol.cell_path import Address
 from protocol.errors import CellferryError
 from protocol.messages.capacity import FindRoom
 from protocol.messages.servers import ReadServer
+from sim.cases.layout import Layout
 from sim.faults import MEANINGS, Family, Fault, FaultKind
-from sim.layout import Layout
 from tests.properties.live import Live
 from tests.properties.strategies import faults
 from tests.strategies import Tree, trees

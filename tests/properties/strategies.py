@@ -8,13 +8,13 @@ import attrs
 import hypothesis
 from hypothesis import strategies as st
 
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.layout import Layout
+from sim.cases.swarm import ALL_KINDS
+from sim.cases.swarm_faults import Draw, draw_fault
+from sim.cases.workload import Act, Op
 from sim.chance import Chance
 from sim.faults import Fault, FaultKind
-from sim.layout import Layout
-from sim.swarm import ALL_KINDS
-from sim.swarm_faults import Draw, draw_fault
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn

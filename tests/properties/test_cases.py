@@ -8,12 +8,12 @@ import pytest
 from hypothesis import Phase, find, given, note, settings, target
 
 from actors.kernel.ports import Accepted, Fresh
-from sim.case import Breach, Case
+from sim.cases.case import Breach, Case
+from sim.cases.places import mistakes
+from sim.cases.swarm import ALL_KINDS
+from sim.commands.levels import Level
 from sim.faults import FaultKind
 from sim.inner.memory import Command, Memory, Reply
-from sim.levels import Level
-from sim.places import mistakes
-from sim.swarm import ALL_KINDS
 from tests.properties.strategies import cases, share_of_profile
 
 REAL: Final = Level()

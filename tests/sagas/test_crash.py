@@ -13,8 +13,8 @@ from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT
 from protocol.saga import Plan
 from sim import Scenario
+from sim.cases.places import DRIVER_CALLS
 from sim.history import Called, Looked
-from sim.places import DRIVER_CALLS
 from sim.stages.loop import LoopStage
 from tests.clouds import Dump, broken_promises, dump
 

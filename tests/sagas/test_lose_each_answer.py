@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 import pytest
 
-from sim.case import Case
+from sim.cases.case import Case
 from sim.exhaustive import STORIES
 from sim.faults import Fault, FaultKind
 from sim.history import Carried, Line, Phase
@@ -15,6 +15,7 @@ from sim.inner.running import run_case
 
 #: Longer than a conductor asks again for what may still fail.
 LOST_S: Final = 200.0
+MINUTES: Final = 6.0
 CONDUCTOR: Final = "api/conductor"
 
 
@@ -35,6 +36,6 @@ def test_a_command_whose_answer_is_lost_for_long_is_undone_or_done_and_nothing_i
     assert len(commands) > 5
     for method, process in commands:
         lost = Fault(kind=FaultKind.LOSE, name="lost", where=process, point=method, for_s=LOST_S, times=0)
-        outcome = run_case(attrs.evolve(case, faults=(*case.faults, lost)), is_hashed=False)
+        outcome = run_case(attrs.evolve(case, minutes=MINUTES, faults=(*case.faults, lost)), is_hashed=False)
         assert outcome.fired[FaultKind.LOSE], f"{method} of {process} was answered"
         assert outcome.breaches == (), f"{method} of {process}"

@@ -13,10 +13,10 @@ from protocol.messages.capacity import AllocateHost, FreeHost
 from protocol.messages.root import ListServers
 from protocol.messages.servers import ReadServer
 from sim import Scenario
+from sim.cases.workload import SMALL
 from sim.stages.inner import InnerStage
 from sim.stages.loop import LoopStage
 from sim.stages.stage import NotOffered
-from sim.workload import SMALL
 from tests.scenarios.endings import at_rest
 
 CLOUD: Final = Path(__file__).parents[2] / "deploy" / "demo.toml"

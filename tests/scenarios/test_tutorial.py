@@ -20,7 +20,7 @@ PATCH: Final = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SIMULATOR: Final = ".venv/bin/cellferry sim "
 #: The command as it is installed, but of the copy: the folder that it is run in comes first.
-OF_THE_COPY: Final = (sys.executable, "-c", "from sim.cli import sim; sim()")
+OF_THE_COPY: Final = (sys.executable, "-c", "from sim.commands.cli import sim; sim()")
 
 #: Spawned processes of a hunt load the whole product, each.
 pytestmark = pytest.mark.timeout(180)

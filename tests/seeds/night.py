@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import click
 
-from sim import showing
-from sim.choices import Choices
-from sim.cli_exhaust import document_of, trials_of
-from sim.exhausting import exhaust
+from sim.cases.swarm import UNNOTICED
+from sim.commands import showing
+from sim.commands.choices import Choices
+from sim.commands.cli_exhaust import document_of, trials_of
+from sim.commands.exhausting import exhaust
+from sim.commands.hunting import Limits, hunt
+from sim.commands.levels import Level
+from sim.commands.stopwatch import Stopwatch
 from sim.exhaustive import STORIES, share_of
-from sim.hunting import Limits, hunt
-from sim.levels import Level
-from sim.stopwatch import Stopwatch
-from sim.swarm import UNNOTICED
 from tests.sim.reach import OUT_OF_REACH
 from tests.sim.world_programs import INNER, REAL, differing, first_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sim.hunting import Bag
+    from sim.commands.hunting import Bag
 
 Document = dict[str, Any]
 

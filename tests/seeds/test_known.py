@@ -9,10 +9,10 @@ from typing import Final
 import attrs
 
 from protocol.invariants import INVARIANTS
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.places import mistakes
 from sim.checkers import ORACLES
-from sim.levels import Level
-from sim.places import mistakes
+from sim.commands.levels import Level
 
 HERE: Final = Path(__file__).parent
 

@@ -14,10 +14,10 @@ from protocol.errors import ErrorReport
 from protocol.journal import Entry, Journal, Kind
 from protocol.records import HOST_RECORDS, Record
 from protocol.truth import Truth
+from sim.cases.layout import Layout
+from sim.cases.workload import IMAGE, Op, volumes_of
 from sim.clock import run
 from sim.inner.world import InnerWorld
-from sim.layout import Layout
-from sim.workload import IMAGE, Op, volumes_of
 from sim.world import World
 
 TIME: Final = re.compile(r"_at_us=\d+")

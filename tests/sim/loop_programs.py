@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from sim.chance import Chance
 from sim.clock import SimLoop, run
-from sim.strategies import strategy_of
+from sim.loop.strategies import strategy_of
 
 ACTORS: Final = 40
 ROUNDS: Final = 12

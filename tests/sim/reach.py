@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.portfolio import MIXES
+from sim.cases.swarm import case_of
+from sim.cases.workload import Act, Op
 from sim.faults import FaultKind
-from sim.portfolio import MIXES
-from sim.swarm import case_of
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,9 @@ from protocol.bodies import encode_body
 from protocol.errors import InvalidState, report
 from protocol.journal import Ending, Entry, Kind
 from protocol.states import Goal
-from sim.case import Breach, Case, Outcome
+from sim.cases.case import Breach, Case, Outcome
+from sim.cases.workload import Act, Op
+from sim.commands.levels import Heard, Lines
 from sim.faults import Fault, FaultKind
 from sim.history import (
     Answered,
@@ -31,8 +33,6 @@ from sim.history import (
     Started,
     TakenOver,
 )
-from sim.levels import Heard, Lines
-from sim.workload import Act, Op
 
 CONDUCTOR = "api/conductor"
 CONVERSATION = "9c0e3937-0000-4000-8000-000000000001"

@@ -10,7 +10,7 @@ import sqlalchemy
 
 from actors.kernel.ports import Store
 from actors.store.engine import open_store
-from sim.disk import Disk
+from sim.edges.disk import Disk
 from sim.process import Process
 from tests.sim.weather import weather
 

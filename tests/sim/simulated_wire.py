@@ -14,14 +14,14 @@ from actors.wire.topology import FRAME_BYTES_MAX, MESSAGES_MAX
 from protocol.cell_path import Address
 from protocol.codec import encode, encode_frame
 from protocol.envelope import Context, Key, Targeted
-from sim.broker import Brokers
+from sim.brokers.broker import Brokers
+from sim.brokers.wire import SimWire
 from sim.chance import Chance
 from sim.clock import SimLoop
 from sim.faults import Fault
 from sim.history import Happening, History, Lost, Sent, Settled
 from sim.injector import Injector
 from sim.process import Process
-from sim.wire import SimWire
 
 H = TypeVar("H", bound=Happening)
 SENDER: Final = "api!eu/cell"

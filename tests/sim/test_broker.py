@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from actors.kernel.ports import Delivery, Queue
+from sim.brokers.traffic import consumer_of
 from sim.history import Handed, Lost, Sent, Settled
-from sim.traffic import consumer_of
 from tests.actors.wire.inbox import CELL, QUEUE, Inbox
 from tests.sim.simulated_wire import HOST, SENDER, Site, frame_about, hold_open
 

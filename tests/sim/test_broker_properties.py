@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from actors.kernel.ports import Delivery, Queue
 from protocol.errors import CellferryError
+from sim.brokers.wire import SimWire
 from sim.clock import run
 from sim.faults import MEANINGS, Family, Fault, FaultKind, Plan
 from sim.history import Fired, Handed, Line, Lost, Sent, Settled
 from sim.process import Process
-from sim.wire import SimWire
 from tests.actors.wire.inbox import CELL
 from tests.sim.simulated_wire import Site
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.clock import SWEEP_MIN, SimLoop, run
-from sim.steps import Call, Step
+from sim.loop.steps import Call, Step
 
 HOUR_S = 3600.0
 NS_PER_S = 1_000_000_000

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.case import Breach
+from sim.cases.case import Breach
+from sim.cases.workload import Act, Op
 from sim.diagram import mermaid, svg
 from sim.diagram.composing import compose
 from sim.diagram.picture import Arrow, BarKind, Fate, Mark, MarkKind, Picture
 from sim.diagram.thinning import ITEMS_MAX
 from sim.faults import FaultKind
 from sim.history import Journaled
-from sim.workload import Act, Op
 from tests.sim.scripted import CONDUCTOR, Script, eventful
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -17,7 +17,7 @@ from actors.kernel.ports import Store
 from actors.store.statements import run_sql
 from protocol.errors import StoreUnavailable
 from sim.clock import run
-from sim.disk import Disk
+from sim.edges.disk import Disk
 from sim.faults import Fault, FaultKind
 from sim.history import Fired, Flushed, History, Noted, Undone
 from sim.process import Process

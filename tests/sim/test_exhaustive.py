@@ -11,9 +11,11 @@ from click.testing import CliRunner
 
 from actors.kernel.ports import Command, Connection, Fresh, Known, Verdict
 from actors.store.inbox import SqlInbox
-from sim import exhausting
-from sim.cli_exhaust import exhaust_command
-from sim.exhausting import Yield, exhaust
+from sim.cases.places import POSITIONS, process_names
+from sim.commands import exhausting
+from sim.commands.cli_exhaust import exhaust_command
+from sim.commands.exhausting import Yield, exhaust
+from sim.commands.levels import Level
 from sim.exhaustive import (
     LAYOUT,
     OWN_POSITIONS,
@@ -26,8 +28,6 @@ from sim.exhaustive import (
     singles_of,
 )
 from sim.faults import FaultKind
-from sim.levels import Level
-from sim.places import POSITIONS, process_names
 
 #: Of all deaths, those that every run of the tests tries; a night tries all of them.
 REAL_SHARE: Final = 0.01

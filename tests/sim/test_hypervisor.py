@@ -14,9 +14,9 @@ from actors.compute.drivers.base import Power
 from actors.compute.drivers.memory import MemoryDriver
 from actors.partners.memory import MemoryImages, MemoryVolumes
 from protocol.errors import CellferryError, GuestBusy, HypervisorFailed
+from sim.edges.hypervisor import DURATIONS_S, SimDriver
 from sim.faults import Fault, FaultKind
 from sim.history import Begun, Called, GuestOff, GuestOn, Handed, Note
-from sim.hypervisor import DURATIONS_S, SimDriver
 from sim.ports import VirtualClock
 from sim.process import Process
 from tests.guests import IMAGE, IMAGE_BYTES, SERVER, chunked, connection, spec

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from protocol.invariants import violations
-from sim.layout import Layout
-from sim.workload import Act, Op
+from sim.cases.layout import Layout
+from sim.cases.workload import Act, Op
 from tests.sim.both_levels import on_the_inner_level, on_the_loop
 
 CREATED: Final = {"host": "h1", "volume": "v1"}

@@ -8,10 +8,10 @@ import pytest
 
 from protocol.bodies import decode_body, encode_body
 from protocol.errors import Argument, report
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.workload import Act, Op
 from sim.inner.conductor import Conductor
 from sim.inner.running import run_case
-from sim.workload import Act, Op
 
 if TYPE_CHECKING:
     from sim.inner.conversing import Asking

@@ -11,14 +11,14 @@ from actors.kernel.ports import Fresh
 from protocol import saga
 from protocol.bodies import decode_body
 from protocol.journal import Ending, Kind
-from sim.case import Case, Outcome
+from sim.cases.case import Case, Outcome
+from sim.cases.swarm import case_of
+from sim.cases.workload import Act, Op
 from sim.faults import Fault, FaultKind
 from sim.history import Crashed, Journaled, Looked, Noted
 from sim.inner.conversing import Run
 from sim.inner.memory import Memory
 from sim.inner.running import run_case
-from sim.swarm import case_of
-from sim.workload import Act, Op
 
 SETUP: Final = (Op(name="create", act=Act.CREATE, server="s1", host="h1", volume="v1"),)
 OPS: Final = (

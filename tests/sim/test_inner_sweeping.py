@@ -7,10 +7,10 @@ from typing import Final
 from protocol.cell_path import Address
 from protocol.journal import Entry, Kind
 from protocol.states import Goal
+from sim.cases.layout import Layout
+from sim.cases.workload import Act, Op
 from sim.history import Closed
 from sim.inner.world import InnerWorld
-from sim.layout import Layout
-from sim.workload import Act, Op
 
 CONDUCTOR: Final = "api/conductor"
 CREATE: Final = Op(name="create", act=Act.CREATE, server="s1", host="h1")

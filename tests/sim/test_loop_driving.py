@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from sim.clock import Deadlock, SimLoop
-from sim.strategies import Shuffled
+from sim.loop.strategies import Shuffled
 
 NS_PER_S = 1_000_000_000
 

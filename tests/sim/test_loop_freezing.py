@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.clock import OWNER, Deadlock, SimLoop, run
-from sim.strategies import Fifo, Pct, Shuffled, Strategy
+from sim.loop.strategies import Fifo, Pct, Shuffled, Strategy
 from tests.sim.loop_programs import loop_running
 
 STRATEGIES = [

@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from sim.clock import LOOK_AROUND_STEPS, Livelock, SimLoop, run
-from sim.strategies import Pct, Shuffled, Strategy
+from sim.loop.strategies import Pct, Shuffled, Strategy
 from tests.sim.loop_programs import loop_running
 
 LIMIT = 2 * LOOK_AROUND_STEPS

@@ -14,8 +14,8 @@ import pytest
 from anyio._backends import _asyncio as backend
 
 from sim.clock import SimLoop, run
-from sim.ordered import GROUP_SET, SCOPE_SETS, OrderedSet, ordered_sets
-from sim.steps import SimTask
+from sim.loop.ordered import GROUP_SET, SCOPE_SETS, OrderedSet, ordered_sets
+from sim.loop.steps import SimTask
 
 #: All that the backend keeps by hash, by class; last what the module itself keeps.
 SETS: Final = {

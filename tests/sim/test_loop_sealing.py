@@ -20,7 +20,7 @@ import anyio
 import pytest
 
 from sim.clock import NotSimulated, SimLoop, run
-from sim.sealing import SEALED
+from sim.loop.sealing import SEALED
 
 MODULES: Final = ("time", "uuid", "os", "random", "secrets")
 FUNCTIONS: Final = [

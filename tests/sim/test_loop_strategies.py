@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.clock import SimLoop, run
-from sim.strategies import PATIENCE, Fifo, Pct, Shuffled, Strategy, strategy_of
+from sim.loop.strategies import PATIENCE, Fifo, Pct, Shuffled, Strategy, strategy_of
 from tests.sim.loop_programs import loop_running
 
 SEEDS: Final = 200

@@ -12,9 +12,9 @@ import pytest
 
 from actors.partners.memory import CHUNK_BYTES, MemoryImages, MemoryVolumes
 from protocol.errors import InvalidName, NotFound, Unavailable
+from sim.edges.partners import IMAGE_DURATIONS_S, VOLUME_DURATIONS_S, SimImages, SimVolumes
 from sim.faults import Fault, FaultKind
 from sim.history import Called
-from sim.partners import IMAGE_DURATIONS_S, VOLUME_DURATIONS_S, SimImages, SimVolumes
 from sim.process import Process
 from tests.guests import chunked
 from tests.sim.weather import Weather, elapse, weather

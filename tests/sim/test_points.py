@@ -8,12 +8,12 @@ import pytest
 
 from protocol.journal import Entry, Kind
 from protocol.states import Goal
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.places import crash_points
+from sim.cases.workload import Act, Op
 from sim.history import Begun, Called, Carried, Journaled, Note, Sent, Started
 from sim.inner.running import run_case
-from sim.places import crash_points
 from sim.points import driver_point, of_key, point, point_of
-from sim.workload import Act, Op
 
 KEY = "c:1:0:spawn:undo"
 

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
+from sim.commands.levels import Level
 from sim.faults import FaultKind
-from sim.levels import Level
 from sim.probes import PROBES, missed
 from tests.sim.reach import OUT_OF_REACH, cases
 

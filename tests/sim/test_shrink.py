@@ -6,13 +6,13 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.case import Breach, Case
+from sim.cases.case import Breach, Case
+from sim.cases.layout import Layout
+from sim.cases.places import mistakes
+from sim.cases.swarm import case_of
+from sim.cases.workload import Act, Op
 from sim.faults import Fault, FaultKind
-from sim.layout import Layout
-from sim.places import mistakes
 from sim.shrink import shrink
-from sim.swarm import case_of
-from sim.workload import Act, Op
 
 WANTED = Breach(invariant="one_guest", server="s1", step=9, text="it runs twice")
 OTHER = attrs.evolve(WANTED, invariant="no_leaks")

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from actors.compute.drivers.memory import MemoryDriver
 from protocol.invariants import INVARIANTS
-from sim.choices import Choices
-from sim.cli import sim
+from sim.commands.choices import Choices
+from sim.commands.cli import sim
+from sim.commands.hunting import Bag, Limits, hunt
 from sim.faults import FaultKind
-from sim.hunting import Bag, Limits, hunt
-from sim.report import CASE, MERMAID, STORY, SVG, TRACE
+from sim.telling.report import CASE, MERMAID, STORY, SVG, TRACE
 
 ROOT = Path(__file__).parents[2]
 #: A world that is small enough for a test, in which a server can move.
@@ -261,6 +261,6 @@ def test_the_probes_are_listed() -> None:
 
 def test_the_commands_are_found_by_their_entry_point() -> None:
     """`cellferry` loads them so, and knows nothing else of the simulator."""
-    entry = EntryPoint(name="sim", value="sim.cli:sim", group="cellferry.commands")
+    entry = EntryPoint(name="sim", value="sim.commands.cli:sim", group="cellferry.commands")
     assert entry.load() is sim
-    assert 'sim = "sim.cli:sim"' in (ROOT / "pyproject.toml").read_text()
+    assert 'sim = "sim.commands.cli:sim"' in (ROOT / "pyproject.toml").read_text()

@@ -7,13 +7,13 @@ import re
 import attrs
 import pytest
 
-from sim.account import give_account, in_plain_words
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.workload import Act, Op
 from sim.faults import Fault, FaultKind
 from sim.history import Broker, Carried, Journaled, Paused
-from sim.holdings import holdings
-from sim.story import SENTENCES_MAX, promise_of, tell
-from sim.workload import Act, Op
+from sim.telling.account import give_account, in_plain_words
+from sim.telling.holdings import holdings
+from sim.telling.story import SENTENCES_MAX, promise_of, tell
 from tests.sim.scripted import CONDUCTOR, CONVERSATION, Script, eventful
 
 FAULTS = (

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.cell_path import CellPath
-from sim.case import Case
+from sim.cases.case import Case
+from sim.cases.layout import Layout
+from sim.cases.places import crash_points, links, mistakes, process_names, queue_names
+from sim.cases.swarm import ALL_KINDS, UNNOTICED, case_of, kinds_of
+from sim.cases.workload import Act, Op
 from sim.faults import Fault, FaultKind
 from sim.history import Started
-from sim.layout import Layout
-from sim.places import crash_points, links, mistakes, process_names, queue_names
 from sim.points import point_of
 from sim.running import run_case
-from sim.swarm import ALL_KINDS, UNNOTICED, case_of, kinds_of
-from sim.workload import Act, Op
 
 SEEDS = st.integers(0, 2**63)
 SOME = range(400)
-DIGEST = "import hashlib; from sim.swarm import case_of; "
+DIGEST = "import hashlib; from sim.cases.swarm import case_of; "
 DIGEST += "print(hashlib.sha256(''.join(case_of(n).to_json() for n in range(60)).encode()).hexdigest())"
 
 

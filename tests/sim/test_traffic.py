@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from protocol.codec import encode, encode_frame
 from protocol.envelope import Broadcast, Envelope, Response
+from sim.brokers.traffic import glance
 from sim.history import Note
-from sim.traffic import glance
 from tests.strategies import envelopes
 
 

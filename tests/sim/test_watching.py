@@ -15,10 +15,10 @@ from protocol.envelope import Key
 from protocol.errors import StaleEpoch, Superseded
 from protocol.journal import Entry, Kind
 from protocol.states import Goal
-from sim.disk import Disk
+from sim.edges.disk import Disk
+from sim.edges.watching import WatchedEvents, WatchedInbox, WatchedJournals
 from sim.history import Begun, Carried, Closed, Journaled, Looked, Noted, TakenOver
 from sim.process import Process
-from sim.watching import WatchedEvents, WatchedInbox, WatchedJournals
 from tests.sim.weather import Weather, elapse, weather
 
 pytestmark = pytest.mark.anyio

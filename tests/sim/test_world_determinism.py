@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from sim.levels import Level
-from sim.swarm import case_of
+from sim.cases.swarm import case_of
+from sim.commands.levels import Level
 from tests.sim.world_programs import INNER, REAL, differing, first_difference, hashes
 
 #: The seeds of each run of the tests: ranges, so that several cores share them.  A night compares 1,000.

@@ -7,16 +7,16 @@ from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from protocol import routing
-from sim.levels import Level
-from sim.swarm import case_of
-from sim.watching import WatchedEvents
+from sim.cases.swarm import case_of
+from sim.commands.levels import Level
+from sim.edges.watching import WatchedEvents
 from tests.sim.twice import outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from protocol.cell_path import CellPath
-    from sim.levels import Ran
+    from sim.commands.levels import Ran
 
 INNER: Final = "inner"
 REAL: Final = "real"

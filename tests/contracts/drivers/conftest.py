@@ -13,8 +13,8 @@ from actors.compute.drivers.memory import MemoryDriver
 from actors.partners.ports import ImageFiles
 from sim.chance import Chance
 from sim.clock import SimLoop
+from sim.edges.hypervisor import SimDriver
 from sim.history import History
-from sim.hypervisor import SimDriver
 from sim.injector import Injector
 from sim.ports import VirtualClock
 from sim.process import Process

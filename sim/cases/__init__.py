@@ -1,0 +1,1 @@
+"""Cases: what decides a run, and how a seed makes one."""

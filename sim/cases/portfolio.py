@@ -1,0 +1,92 @@
+"""The portfolio of mixes: which kinds of fault come together, so that each kind of mistake has weather that shows it.
+
+One mix of everything hides what few faults find: a planted bug names the mix that it is hunted with.
+"""
+
+from typing import Final
+
+import attrs
+
+from sim.cases.case import Case
+from sim.cases.swarm import case_of
+from sim.faults import Family, Fault, FaultKind
+
+F = FaultKind
+
+
+@attrs.frozen(kw_only=True)
+class Mix:
+    """A family of cases, one for each seed: the same kinds of fault, in a small cloud, for a few minutes."""
+
+    name: str
+    text: str
+    kinds: tuple[FaultKind, ...]
+    minutes: float = 3.0
+    servers: int = 2
+    of_a_kind: int | None = None  # So many faults of each kind at most; None: as any seed has.
+    points: dict[Family, str] = attrs.field(factory=dict, hash=False)  # Where faults strike, from the begin on.
+
+    def case(self, seed: int) -> Case:
+        """Make a seed's case."""
+        case = case_of(
+            seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind
+        )  # fmt: skip
+        return attrs.evolve(case, faults=tuple(map(self._placed, case.faults)))
+
+    def _placed(self, fault: Fault) -> Fault:
+        point = self.points.get(fault.family)
+        return attrs.evolve(fault, point=point, at_s=0.0, skip=0) if point else fault
+
+
+CALM: Final = Mix(name="calm", text="nothing goes wrong", kinds=())
+REFUSED: Final = Mix(
+    name="refused",
+    text="hypervisors and partners refuse, with their work done or not",
+    kinds=(F.DRIVER_REFUSES, F.DRIVER_DIRTY, F.PARTNER_REFUSES, F.PARTNER_UNSURE),
+    minutes=2.0,
+    of_a_kind=5,
+)
+#: One chapter of each server: what a move that was undone has left behind, its next move would find, and use.
+BROKEN_OFF: Final = Mix(
+    name="broken_off",
+    text="guests are made half, or made and not told of, as the last thing that can be undone",
+    kinds=(F.DRIVER_DIRTY,),
+    minutes=1.0,
+    points={Family.DRIVER: "spawn"},
+)
+ECHOED: Final = Mix(
+    name="echoed",
+    text="what was refused, and is being undone, comes once more",
+    kinds=(F.DOUBLE_LATE, F.DRIVER_REFUSES),
+    minutes=1.0,
+    of_a_kind=6,
+    points={Family.DRIVER: "spawn", Family.MESSAGE: "spawn_guest"},
+)
+DOUBLED: Final = Mix(
+    name="doubled", text="messages come twice, at once or late", kinds=(F.DOUBLE, F.DOUBLE_LATE, F.REORDER)
+)
+LATE: Final = Mix(
+    name="late",
+    text="commands come again after their step was refused and undone",
+    kinds=(F.DOUBLE, F.DOUBLE_LATE, F.DELAY, F.REORDER, F.DRIVER_REFUSES, F.DRIVER_DIRTY, F.DRIVER_SLOW),
+)
+LOST: Final = Mix(
+    name="lost",
+    text="messages are lost, and links are cut",
+    kinds=(F.LOSE, F.CONFIRM_LOST, F.DELAY, F.CUT, F.CUT_ONE_WAY, F.DRIVER_SLOW),
+)
+KILLED: Final = Mix(
+    name="killed", text="processes die at any point", kinds=(F.CRASH, F.CRASH_AT, F.CRASH_ALL, F.FSYNC_LOST)
+)
+USURPED: Final = Mix(
+    name="usurped",
+    text="conductors stand still while others take over",
+    kinds=(F.USURP, F.PAUSE, F.PAUSE_AT, F.DRIVER_SLOW, F.PARTNER_SLOW),
+)
+STORES: Final = Mix(
+    name="stores",
+    text="stores fail, before and after the commit",
+    kinds=(F.STORE_ERROR, F.STORE_UNSURE, F.STORE_FULL, F.STORE_SLOW),
+)
+
+MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, KILLED, USURPED, STORES)

@@ -1,0 +1,171 @@
+"""What users do under a seed: each server's story, told by people who change their minds, hurry and click twice."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Final
+
+import attrs
+
+from sim.cases.layout import Layout
+from sim.cases.workload import Act, Op
+from sim.chance import Chance
+
+#: So long does a move and its settling take at least, with what its users do meanwhile: so many fit into the minutes.
+CHAPTER_S: Final = 60.0
+CHAPTERS_MAX: Final = 8
+#: So many servers are created while things go wrong, and so many last moves wait for a confirm that never comes.
+BORN_LATE: Final = 0.2
+LEFT_OPEN: Final = 0.2
+#: Under so many seeds nobody takes his time, but this part of it.
+HASTY: Final = 0.3
+HASTE: Final = 0.05
+DEVICES: Final = ("/dev/vdc", "/dev/vdd", "/dev/vde", "/dev/vdf")
+
+
+def stories(chance: Chance, *, layout: Layout, servers: int, minutes: float) -> tuple[tuple[Op, ...], tuple[Op, ...]]:
+    """Draw what is set up before any fault, and what users do while things go wrong."""
+    numbers = count(1)
+    authors = [
+        _Author(chance=chance, server=f"s{number}", hosts=tuple(layout.hosts), minutes=minutes, numbers=numbers)
+        for number in range(1, servers + 1)
+    ]
+    setup = tuple(op for author in authors for op in author.setup())
+    return setup, tuple(op for author in authors for op in author.chapters())
+
+
+@attrs.define(kw_only=True)
+class _Author:
+    """Tells one server's story: chapters, each of a move and its settling, one after the other."""
+
+    chance: Chance
+    server: str
+    hosts: tuple[str, ...]
+    minutes: float
+    numbers: Iterator[int]
+    chapter: int = 0
+    attached: list[str] = attrs.field(factory=list)
+
+    # --- draws, keyed by the server, the chapter and what they are about ---------------------------------------
+
+    def _hits(self, chance: float, what: str) -> bool:
+        return self.chance.hits(chance, self.server, self.chapter, what)
+
+    def _after_s(self, what: str, *, most_s: float) -> float:
+        # All at once under some seeds: only then do the moves of several servers meet.
+        most_s *= HASTE if self.chance.hits(HASTY, "hasty users") else 1.0
+        return float(f"{self.chance.between(0, most_s, self.server, self.chapter, what):.3g}")
+
+    def _host(self, what: str, *, share: float) -> str:
+        named = self._hits(share, f"names {what}")
+        return self.chance.pick(self.hosts, self.server, self.chapter, what) if named else ""
+
+    def _op(self, act: Act, *, after: Op | None = None, at_s: float = 0.0, host: str = "", volume: str = "") -> Op:
+        op = Op(
+            name=f"o{next(self.numbers)}", act=act, server=self.server, at_s=at_s, after=after.name if after else "",
+            host=host, volume=volume,
+        )  # fmt: skip
+        return attrs.evolve(op, device=DEVICES[len(self.attached) % len(DEVICES)]) if volume else op
+
+    # --- before any fault --------------------------------------------------------------------------------------
+
+    def setup(self) -> Iterator[Op]:
+        """Create the server, unless it is created while things go wrong."""
+        if not self._is_late:
+            yield from self._birth(0.0)
+
+    @property
+    def _is_late(self) -> bool:
+        return self._hits(BORN_LATE, "born late")
+
+    def _birth(self, at_s: float) -> Iterator[Op]:
+        """Create the server, of whatever kind; some are stopped then."""
+        volume = f"data-{self.server}" if self._hits(0.4, "data volume") else ""
+        create = Op(
+            name=f"o{next(self.numbers)}", act=Act.CREATE, server=self.server, host=self._host("home", share=0.5),
+            volume=volume, is_volume_backed=self._hits(0.3, "volume-backed"), at_s=at_s,
+        )  # fmt: skip
+        yield create
+        if volume:
+            self.attached.append(volume)
+        if self._hits(0.2, "stopped"):
+            yield self._op(Act.STOP, after=create)
+
+    # --- while things go wrong ---------------------------------------------------------------------------------
+
+    def chapters(self) -> Iterator[Op]:
+        """Tell chapter after chapter, each when the one before is over."""
+        most = max(1, min(CHAPTERS_MAX, int(self.minutes * 60 / CHAPTER_S)))
+        before: Op | None = None
+        if self._is_late:
+            *others, before = self._birth(self._after_s("birth", most_s=self.minutes * 60 * 0.3))
+            yield from (*others, before)
+        last = self.chance.count(1, most, self.server, "chapters")
+        for number in range(1, last + 1):
+            self.chapter = number
+            told = list(self._tell(before, is_last=number == last))
+            yield from told
+            before = told[-1]
+
+    def _tell(self, before: Op | None, *, is_last: bool) -> Iterator[Op]:
+        start_s = self._after_s("pause", most_s=20.0 if before else self.minutes * 60 * 0.3)
+        if self._hits(0.25, "prelude"):
+            before = self._prelude(before, start_s)
+            yield before
+            start_s = self._after_s("pause after it", most_s=5.0)
+        move = self._move(before, start_s)
+        yield move
+        if self._hits(0.15, "clicks the move twice"):
+            yield self._again(move)
+        if self._hits(0.2, "does something meanwhile"):
+            yield self._errand(before, start_s + self._after_s("meanwhile", most_s=15.0), "meanwhile")
+        if not (is_last and self._hits(LEFT_OPEN, "leaves it open")):
+            yield from self._settle(move, start_s, before)
+
+    def _prelude(self, before: Op | None, at_s: float) -> Op:
+        return self._errand(before, at_s, "prelude")
+
+    def _move(self, before: Op | None, at_s: float) -> Op:
+        act = self.chance.pick((Act.RESIZE, Act.MIGRATE), self.server, self.chapter, "move")
+        return self._op(act, after=before, at_s=at_s, host=self._host("target", share=0.3))
+
+    def _settle(self, move: Op, moved_s: float, before: Op | None) -> Iterator[Op]:
+        if self._hits(0.25, "does something in between"):
+            errand = self._errand(move, self._after_s("in between", most_s=5.0), "in between")
+            yield errand
+            move = errand
+        act = self.chance.pick((Act.CONFIRM, Act.REVERT), self.server, self.chapter, "settle")
+        if self._hits(0.15, "cannot wait"):
+            yield self._op(act, after=before, at_s=moved_s + self._after_s("hurry", most_s=10.0))
+        settle = self._op(act, after=move, at_s=self._after_s("settle after", most_s=20.0))
+        if self._hits(0.15, "clicks both"):
+            other = Act.REVERT if act is Act.CONFIRM else Act.CONFIRM
+            yield self._again(attrs.evolve(settle, act=other))
+        if self._hits(0.15, "settles twice"):
+            yield self._again(settle)
+        yield settle
+
+    def _again(self, op: Op) -> Op:
+        """Ask for the same at the same time once more."""
+        return attrs.evolve(op, name=f"o{next(self.numbers)}")
+
+    def _errand(self, after: Op | None, at_s: float, what: str) -> Op:
+        """Do something small, which may well be refused in the state that the server is in then."""
+        errands: tuple[Callable[[], Op], ...] = (
+            lambda: self._op(Act.STOP, after=after, at_s=at_s),
+            lambda: self._op(Act.START, after=after, at_s=at_s),
+            lambda: self._attach(after, at_s),
+            lambda: self._attach(after, at_s),
+            lambda: self._detach(after, at_s),
+        )
+        return self.chance.pick(errands, self.server, self.chapter, "errand", what)()
+
+    def _attach(self, after: Op | None, at_s: float) -> Op:
+        volume = f"extra-{self.server}-{len(self.attached)}"
+        op = self._op(Act.ATTACH, after=after, at_s=at_s, volume=volume)
+        self.attached.append(volume)
+        return op
+
+    def _detach(self, after: Op | None, at_s: float) -> Op:
+        if not self.attached:
+            return self._attach(after, at_s)
+        return self._op(Act.DETACH, after=after, at_s=at_s, volume=self.attached.pop())
