@@ -25,6 +25,7 @@ from sim.inner import running as inner
 
 S_PER_MINUTE: Final = 60.0
 MANY_CELLS: Final = 8
+HOUR_MINUTES: Final = 60.0
 #: Of the pure workload: how often each server is moved and settled, one after the other.
 SERVERS: Final = 2
 CHAPTERS: Final = 12
@@ -71,6 +72,13 @@ VARIANTS: Final = (
     Variant(
         name=f"actors-{MANY_CELLS}-cells",
         run=lambda seed: running.run_case(case_of(seed, cells=MANY_CELLS, hosts=MANY_CELLS)).outcome,
+    ),
+    # The same faults and one user's story over an hour, not ten minutes: how fast time passes when little happens.
+    Variant(
+        name=f"actors-{MANY_CELLS}-cells-hour",
+        run=lambda seed: (
+            running.run_case(case_of(seed, cells=MANY_CELLS, hosts=MANY_CELLS, servers=1, minutes=HOUR_MINUTES)).outcome
+        ),
     ),
 )
 
