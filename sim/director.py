@@ -117,7 +117,7 @@ class Director:
         name = f"{self._world.layout.root}/conductor"
         if self._world.machines.pause(name, for_s=min(fault.for_s, LONGEST_S), ended=ended):
             self._usurpers += 1
-            self._world.machines.spawn(self._world.machines.start, f"{name}~{self._usurpers}")
+            self._world.machines.begin(f"{name}~{self._usurpers}")
 
     async def _tell_usurped(self, fault: Fault, lost_before: int) -> None:
         await anyio.sleep(DOWN_S)

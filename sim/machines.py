@@ -65,6 +65,10 @@ class Machines:
         assert self._tasks is not None, "the machines are not open"
         await self._tasks.start(self._run, name)
 
+    def begin(self, name: str) -> None:
+        """Start a process, and do not wait until it takes messages: it may be killed before."""
+        self.spawn(self._run, name)
+
     def kill(self, name: str, *, down_s: float) -> bool:
         """Kill a process, and have it started again; tell whether it was alive."""
         process = self.live.pop(name, None)
