@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from protocol.journal import Kind
@@ -82,7 +83,7 @@ class EpochsRise(Oracle):
         self._highest[what.conversation] = max(highest, what.epoch)
 
 
-class _OfTales(Oracle):
+class _OfTales(Oracle, ABC):
     """Base of what is judged entry by entry, with the conversation that the entry is of."""
 
     def ears(self) -> Mapping[type[Happening], Ear]:
@@ -92,9 +93,9 @@ class _OfTales(Oracle):
     def _journaled(self, what: Journaled) -> None:
         self.judge(self.chronicle.tales[what.conversation])
 
+    @abstractmethod
     def judge(self, tale: Tale) -> None:
         """Judge a conversation's newest entry."""
-        raise NotImplementedError
 
 
 class UndoOrder(_OfTales):

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import anyio
 import attrs
 
 from actors.conductor.actor import Conductor
 from actors.kernel.conversation import Conversations, _Run
+from actors.kernel.post import Stamp
 from actors.store.journal import _FIND, SqlJournals
 from protocol.bodies import encode_body
 from protocol.errors import CellferryError, StoreUnavailable
 from protocol.ids import derived_id
 from protocol.journal import Kind
 from protocol.messages import orders
+from protocol.requests import Close
 from sim.cases.portfolio import CALM, KILLED, LOST, STORES, USURPED
 from sim.edges.disk import SimStore
 from tests.planted.planting import Level, Patch, bug
@@ -145,3 +148,21 @@ def parks_for_ever(patch: Patch) -> None:
 def has_no_patience(patch: Patch) -> None:
     """A command is sent again before its actor can have answered."""
     patch.setattr("actors.kernel.conversation.CALL_BUDGET_S", 0.02)
+
+
+@bug("no_mistakes", mix=STORES, levels=LOOP)
+def lets_a_failed_closing_out_as_a_group(patch: Patch) -> None:
+    """What fails as receivers are told to close comes as a group of errors, which nobody knows for what it is."""
+
+    async def close(self: Any, receivers: Any) -> None:
+        self._epoch = await self._all.renew(self._journal)
+        lowest_open = await self._all.lowest_open(but=self._journal.conversation)
+        self._is_swept = lowest_open > self._epoch
+        server, conversation = self._journal.server, self._journal.conversation
+        request = Close(server=server, conversation=conversation, lowest_open=lowest_open)
+        async with anyio.create_task_group() as tasks:
+            for receiver in receivers:
+                tasks.start_soon(self._insist, "close", receiver, request, Stamp(server=server, epoch=self._epoch))
+        await self._write(Kind.CLOSED)
+
+    patch.setattr(_Run, "_close", close)
