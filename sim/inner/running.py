@@ -6,24 +6,24 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from protocol.journal import Kind
 from sim.cases.case import Outcome
 from sim.cases.layout import Layout
-from sim.cases.workload import IMAGE, MOVES, volumes_of
+from sim.cases.workload import IMAGE, volumes_of
 from sim.checkers import Watch, watch
 from sim.faults import FaultKind
-from sim.history import Journaled, Phase
+from sim.history import Phase
 from sim.inner.agenda import NS_PER_S
 from sim.inner.quick import QuickHistory
 from sim.inner.troubles import Troubles
 from sim.inner.world import InnerWorld
 from sim.probes import Probes
+from sim.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sim.cases.case import Case
-    from sim.history import Line, Listener
+    from sim.history import Listener
 
 #: How long after everything is healed all must have come to its end: ten times the longest pause between two tries.
 HEALED_S: Final = 300.0
@@ -33,18 +33,6 @@ QUIET_S: Final = 40.0
 ALWAYS_EVERY: Final = 200
 #: How long the setup may take.
 SETUP_S: Final = 3600.0
-
-
-class _Moves:
-    """Counts the moves that have ended, either way."""
-
-    def __init__(self) -> None:
-        self.ended = 0
-
-    def listen(self, line: Line) -> None:
-        what = line.what
-        if type(what) is Journaled and what.entry.kind is Kind.END:
-            self.ended += what.goal.value in MOVES
 
 
 def run_case(
@@ -64,14 +52,14 @@ def _run(
         layout or Layout.tree(cells=case.cells, hosts=case.hosts), seed=case.seed, plan=case.faults,
         history=QuickHistory,
     )  # fmt: skip
-    moves = _Moves()
-    world.history.listeners.extend((moves.listen, *listeners))
+    tally = Tally()
+    world.history.listeners.extend((tally.listen, *listeners))
     Probes(world.history)
     checks = watch(world.history, peek=world.truth, always_every=always_every) if is_checked else None
     healed_s = _live(world, case)
     if checks is not None:
         checks.at_rest(world.truth(), healed_for_s=healed_s)
-    outcome = _outcome(case, world, moves.ended, checks, is_hashed=is_hashed)
+    outcome = _outcome(case, world, tally.moves, checks, is_hashed=is_hashed)
     world.forget()
     return outcome
 
