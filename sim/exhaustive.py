@@ -13,11 +13,11 @@ from sim.cases.case import Case
 from sim.cases.layout import Layout
 from sim.cases.places import conductor_of, crash_points, host_names, process_names
 from sim.cases.workload import Act, Op
-from sim.chance import Chance
 from sim.commands.levels import Level
 from sim.faults import Fault, FaultKind
 from sim.history import Phase
 from sim.points import AFTER_RECORD, AFTER_SEND, BEFORE_SEND, point_of
+from sim.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,14 +38,6 @@ OWN_POSITIONS: Final = (BEFORE_SEND, AFTER_SEND, AFTER_RECORD)
 @attrs.frozen(kw_only=True)
 class Story:
     """One kind of move in a small cloud, from what is there before it to its end."""
-
-    name: str
-    case: Case
-
-
-@attrs.frozen(kw_only=True)
-class Trial:
-    """A story in which somebody is killed; the name says where, and stays the same when stories or points are added."""
 
     name: str
     case: Case
@@ -125,9 +117,3 @@ def _trial(story: Story, *deaths: tuple[Point, str]) -> Trial:
     )
     name = " ".join((story.name, *(f"{point}@{process}" for point, process in deaths)))
     return Trial(name=name, case=attrs.evolve(story.case, faults=(*story.case.faults, *crashes)))
-
-
-def share_of(trials: Iterable[Trial], share: float) -> Iterator[Trial]:
-    """Give a share of the trials: whether one is in it follows from its name alone."""
-    chance = Chance(0)
-    return (trial for trial in trials if chance.hits(share, trial.name))

@@ -31,7 +31,7 @@ from protocol.cell_path import Address
 from protocol.envelope import Direction, Key
 from protocol.errors import CellferryError, revive
 from protocol.errors_wire import decode_error
-from sim.cases.workload import Act, Op
+from sim.cases.workload import Act, Op, volumes_of
 from sim.checkers import watch
 from sim.checkers.health import HealthySucceeds
 from sim.checkers.wire import NoRetries
@@ -157,8 +157,6 @@ class Scenario(Weather):
 
         It is of flavor m1.tiny; `volume` is a data volume, `/dev/vdb`, made if there is none of that name.
         """
-        volumes = [volume] if volume else []
-        await self._register([f"root-{server}", *volumes] if is_volume_backed else volumes)
         created = await self._place(Act.CREATE, server, host=host, volume=volume, is_volume_backed=is_volume_backed)
         return await created.done() if wait else created
 
@@ -188,7 +186,6 @@ class Scenario(Weather):
 
     async def attach(self, server: str, volume: str, *, device: str = "/dev/vdc") -> Move:
         """Begin to attach a volume, which is made if there is none of that name."""
-        await self._register([volume])
         return await self._place(Act.ATTACH, server, volume=volume, device=device)
 
     async def detach(self, server: str, volume: str) -> Move:
@@ -212,10 +209,14 @@ class Scenario(Weather):
         about = f"{act}-{server}"
         self._counts[about] += 1
         name = about if self._counts[about] == 1 else f"{about}-{self._counts[about]}"
-        op = Op(name=name, act=act, server=server, **fields)
+        return await self.order(Op(name=name, act=act, server=server, **fields))
+
+    async def order(self, op: Op) -> Move:
+        """Begin an operation that is written down as a value; its volumes are made if there are none."""
+        await self._register(list(volumes_of((op,))))
         await self.stage.place(op)
-        self.moves[name] = Move(self.stage, op)
-        return self.moves[name]
+        self.moves[op.name] = Move(self.stage, op)
+        return self.moves[op.name]
 
     async def _register(self, volumes: list[str]) -> None:
         for volume in volumes:

@@ -11,7 +11,7 @@ import click
 from sim.cases.case import Case
 from sim.commands import catalogue, showing
 from sim.commands.choices import ALL, CELLS, HOSTS, MINUTES, NONE, SERVERS, SWARM, Choices, Duration, Seeds
-from sim.commands.cli_exhaust import exhaust_command
+from sim.commands.cli_exhaust import exhaust_command, race_command
 from sim.commands.hunting import Bag, Limits, hunt
 from sim.commands.shrinking import shrink_and_report
 from sim.commands.stopwatch import Stopwatch
@@ -168,6 +168,7 @@ def checkers(*, form: str) -> None:
 
 
 sim.add_command(exhaust_command)
+sim.add_command(race_command)
 
 
 def _list(title: str, rows: list[dict[str, str]], form: str) -> None:

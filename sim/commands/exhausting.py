@@ -1,4 +1,4 @@
-"""Runs the trials of the exhaustive driver on all cores, and gathers what breaks.  Nothing of it is part of a run."""
+"""Runs the trials of a driver on all cores, and gathers what breaks.  Nothing of it is part of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sim.cases.case import Breach
     from sim.commands.levels import Level
-    from sim.exhaustive import Trial
+    from sim.trials import Trial
 
 #: So many trials wait for each process, so that none is ever idle.
 AHEAD: Final = 4

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -11,16 +10,12 @@ import attrs
 import pytest
 
 from actors.kernel import conversation
-from actors.ops.events import MemoryEvents
-from actors.wire.rabbitmq import RabbitWire
 from sim import Scenario
 from sim.faults import FaultKind
-from sim.ports import SeededRandom
 from sim.stages.inner import InnerStage
 from sim.stages.loop import LoopStage
 from sim.stages.outcomes import Outcome
-from sim.stages.wire import WireStage
-from tests.actors.wire.inbox import prefix_of
+from tests.scenarios.on_wires import on_rabbitmq
 from tests.scenarios.stories import STORIES, Story
 
 EACH_STORY: Final = pytest.mark.parametrize("story", [pytest.param(each, id=each.name) for each in STORIES])
@@ -75,14 +70,4 @@ def test_a_story_has_the_same_journals_over_rabbitmq_as_on_the_loop(
     """Real queues, confirms and real time change nothing that a journal tells."""
     expected = told_on_the_loop(story.name)
     monkeypatch.setattr(conversation, "CALL_BUDGET_S", BUDGET_S)
-
-    @asynccontextmanager
-    async def connect() -> AsyncIterator[RabbitWire]:
-        events, random = MemoryEvents(), SeededRandom(0)
-        async with RabbitWire.connect(amqp_url, prefix=prefix_of(request), events=events, random=random) as wire:
-            yield wire
-
-    def on(layout: Any, seed: int) -> WireStage:
-        return WireStage(layout, seed, connect=connect)
-
-    assert tell(story, on) == expected
+    assert tell(story, on_rabbitmq(amqp_url, request)) == expected

@@ -1,4 +1,4 @@
-"""What a night runs, on all cores: determinism, hunts on both levels, every death of the exhaustive driver, probes.
+"""What a night runs, on all cores: determinism, hunts on both levels, every death, every race, probes.
 
     python -m tests.seeds.night
 
@@ -18,12 +18,15 @@ import click
 from sim.cases.swarm import UNNOTICED
 from sim.commands import showing
 from sim.commands.choices import Choices
-from sim.commands.cli_exhaust import document_of, trials_of
+from sim.commands.cli_exhaust import races_of, trials_of
 from sim.commands.exhausting import exhaust
 from sim.commands.hunting import Limits, hunt
 from sim.commands.levels import Level
 from sim.commands.stopwatch import Stopwatch
-from sim.exhaustive import STORIES, share_of
+from sim.commands.trying import document_of
+from sim.exhaustive import STORIES
+from sim.races import RACES
+from sim.trials import share_of
 from tests.sim.reach import OUT_OF_REACH
 from tests.sim.world_programs import INNER, REAL, differing, first_difference
 
@@ -57,13 +60,14 @@ class Night:
     inner_hunt_s: float = 1200.0
     share: float = 1.0  # Of all deaths: of one process, and of the conductor twice.
     stories: tuple[str, ...] = tuple(STORIES)  # In which somebody dies.
+    races: int = 300  # Seeds of each race.
     jobs: int = attrs.field(factory=showing.cores)
 
     def scaled(self, scale: float) -> Night:
         """Give a part of this night."""
         return attrs.evolve(
             self, seeds=max(2, round(self.seeds * scale)), real_hunt_s=self.real_hunt_s * scale,
-            inner_hunt_s=self.inner_hunt_s * scale, share=self.share * scale,
+            inner_hunt_s=self.inner_hunt_s * scale, share=self.share * scale, races=max(1, round(self.races * scale)),
         )  # fmt: skip
 
 
@@ -90,6 +94,8 @@ def _parts(night: Night) -> Iterator[tuple[str, Document]]:
         for level in (INNER, REAL):
             name = "deaths of the conductor, twice" if is_in_pairs else "deaths"
             yield f"{name}, {level}", _deaths(night, level, is_in_pairs=is_in_pairs)
+    for level in (INNER, REAL):
+        yield f"races, {level}", _races(night, level)
 
 
 def _line(document: Document) -> str:
@@ -157,6 +163,14 @@ def _deaths(night: Night, level: str, *, is_in_pairs: bool) -> Document:
     must_all_die = level == REAL and not is_in_pairs
     is_ok = not result.found and not (must_all_die and result.vacant)
     return {"is_ok": is_ok, **document, "vacant": len(result.vacant)}
+
+
+def _races(night: Night, level: str) -> Document:
+    watch = Stopwatch()
+    trials = races_of(tuple(RACES), seeds=night.races)
+    result = exhaust(trials, level=Level(is_inner=level == INNER), jobs=night.jobs)
+    document = document_of(result, real_s=watch.elapsed_s)
+    return {"is_ok": not result.found, **document, "vacant": len(result.vacant)}
 
 
 @click.command()

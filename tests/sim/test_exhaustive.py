@@ -21,13 +21,12 @@ from sim.exhaustive import (
     OWN_POSITIONS,
     STORIES,
     Story,
-    Trial,
     pairs_of,
     points_of,
-    share_of,
     singles_of,
 )
 from sim.faults import FaultKind
+from sim.trials import Trial, share_of
 
 #: Of all deaths, those that every run of the tests tries; a night tries all of them.
 REAL_SHARE: Final = 0.01
