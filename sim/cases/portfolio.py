@@ -75,6 +75,7 @@ LOST: Final = Mix(
     text="messages are lost, and links are cut",
     kinds=(F.LOSE, F.CONFIRM_LOST, F.DELAY, F.CUT, F.CUT_ONE_WAY, F.DRIVER_SLOW),
 )
+UNROUTED: Final = Mix(name="unrouted", text="queues are deleted, and made again", kinds=(F.UNROUTABLE,), of_a_kind=16)
 KILLED: Final = Mix(
     name="killed", text="processes die at any point", kinds=(F.CRASH, F.CRASH_AT, F.CRASH_ALL, F.FSYNC_LOST)
 )
@@ -89,4 +90,4 @@ STORES: Final = Mix(
     kinds=(F.STORE_ERROR, F.STORE_UNSURE, F.STORE_FULL, F.STORE_SLOW),
 )
 
-MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, KILLED, USURPED, STORES)
+MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES)

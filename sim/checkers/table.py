@@ -32,6 +32,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     effects.ClosedLast,
     wire.Hops,
     wire.FramesConserved,
+    wire.PassedOn,
     wire.AckAfterCommit,
     wire.NoRetries,
     gathers.BroadcastOnce,

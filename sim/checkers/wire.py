@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Final
 
 from sim.checkers.chronicle import NS_PER_S, actor_of, step_key
 from sim.checkers.oracle import Oracle
-from sim.history import Begun, Broker, Carried, Crashed, Fired, Handed, Happening, Lost, Paused, Sent, Settled
+from sim.history import (
+    Begun,
+    Broker,
+    Carried,
+    Crashed,
+    Fired,
+    Handed,
+    Happening,
+    Lost,
+    Noted,
+    Paused,
+    Sent,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,12 +27,18 @@ if TYPE_CHECKING:
     from protocol.truth import Truth
     from sim.checkers.chronicle import Chronicle
     from sim.checkers.oracle import Accuse, Ear
+    from sim.history import Note
 
 #: How old a frame must be at rest to be called forgotten.
 FORGOTTEN_S: Final = 30.0
 #: What commands an actor, among the kinds of envelopes.
 COMMANDS: Final = frozenset({"call", "cast"})
 LINK: Final = "/link"
+#: Where a link gets the answers to its own questions: they go no further.
+REPLIES: Final = "/replies:"
+#: What a link takes from one queue and puts into the next.
+PASSED: Final = frozenset({"call", "cast", "answer"})
+REFUSALS: Final = frozenset({"message_refused", "answer_lost"})
 
 
 class Hops(Oracle):
@@ -82,6 +101,58 @@ class FramesConserved(Oracle):
             age_s = (self.chronicle.now_ns - sent_ns) / NS_PER_S
             if age_s > FORGOTTEN_S:
                 self.accuse(queue, f"frame {frame} has been there for {age_s:.0f} s")
+
+
+class PassedOn(Oracle):
+    """A link acknowledges a frame only when each envelope in it has been taken by the next queue, or was refused."""
+
+    name = "passed_on"
+    letters = "R8"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._frames: dict[int, tuple[Note, ...]] = {}
+        self._done: dict[tuple[str, str], bool] = {}  # By link and envelope: whether it went on.
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of frames, and of what a link says that it refuses."""
+        return {Handed: self._handed, Sent: self._sent, Noted: self._noted, Settled: self._settled, Lost: self._lost}
+
+    def _handed(self, what: Handed) -> None:
+        if not what.process.endswith(LINK) or REPLIES in what.queue:
+            return
+        # A broadcast is not part of its frame: its link answers for what becomes of it.
+        notes = tuple(note for note in what.notes if note.kind in PASSED)
+        self._frames[what.frame] = notes
+        for note in notes:
+            self._done.setdefault((what.process, note.id), False)
+
+    def _sent(self, what: Sent) -> None:
+        for note in what.notes:
+            for about in ((what.process, note.id), (what.process, note.answers)):
+                if about in self._done:
+                    self._done[about] = True
+
+    def _noted(self, what: Noted) -> None:
+        if what.event not in REFUSALS:
+            return
+        refused = {
+            note.id
+            for notes in self._frames.values()
+            for note in notes
+            if f"method={note.method}" in what.detail.split()
+        }
+        for process, envelope in self._done:
+            if process == what.process and envelope in refused:
+                self._done[process, envelope] = True
+
+    def _settled(self, what: Settled) -> None:
+        for note in self._frames.pop(what.frame, ()):
+            if not self._done.pop((what.process, note.id), True) and not what.reason:
+                self.accuse(note.server, f"{what.process} has acknowledged {note.method} and not passed it on")
+
+    def _lost(self, what: Lost) -> None:
+        self._frames.pop(what.frame, None)
 
 
 class AckAfterCommit(Oracle):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -14,8 +15,10 @@ from actors.kernel.calls import Calls
 from actors.kernel.post import Post
 from protocol.cell_path import Address
 from protocol.envelope import Broadcast, answer, passed
+from protocol.errors import Unroutable
 from protocol.gather import Gather
-from sim.cases.portfolio import CALM, DOUBLED, LOST
+from sim.brokers.wire import SimWire
+from sim.cases.portfolio import CALM, DOUBLED, LOST, UNROUTED
 from tests.planted.planting import Level, Patch, bug
 
 LOOP = (Level.LOOP,)
@@ -90,6 +93,18 @@ def counts_its_own_answer_twice(patch: Patch) -> None:
 def enters_itself_twice(patch: Patch) -> None:
     """A cell notes twice on an envelope that it has come there."""
     patch.setattr(router, "passed", lambda envelope, here: passed(passed(envelope, here), here))
+
+
+@bug("passed_on", number="19", mix=UNROUTED, levels=LOOP)
+def takes_unroutable_for_sent(patch: Patch) -> None:
+    """A frame that the broker returned, because its queue is gone, counts as sent."""
+    send = SimWire.send
+
+    async def anyhow(self: Any, queue: Any, frame: bytes) -> None:
+        with suppress(Unroutable):
+            await send(self, queue, frame)
+
+    patch.setattr(SimWire, "send", anyhow)
 
 
 @bug("answers_reach_asker", mix=CALM, levels=LOOP)

@@ -17,8 +17,6 @@ ROOT: Final = Path(__file__).parents[2]
 NUMBERS: Final = tuple(str(number) for number in range(1, 25))
 #: Rows of the reference's table whose defence a second one stands behind, or that no run shows: asked directly instead.
 DIRECT: Final = {
-    # Whatever is not answered is sent again from the journal: a return that was missed costs time, and nothing else.
-    "19": "tests/contracts/test_wire_contract.py::test_an_undeclared_queue_is_unroutable",
     # Nobody in a run says that he is another.
     "22": "tests/protocol/test_routing.py::test_a_route_that_lies_is_refused_with_its_reason",
     "24": "tests/sim/test_determinism.py",

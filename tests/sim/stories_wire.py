@@ -2,13 +2,14 @@
 
 from protocol.journal import Kind
 from sim.faults import Fault, FaultKind
-from sim.history import Begun, Crashed, Fired, Lost
+from sim.history import Begun, Crashed, Fired, Lost, Noted
 from tests.sim.histories import CELL, CONDUCTOR, C, Hand, S, Stories, note
 
 STORIES = Stories()
 TAKE = f"{C}:0:take:execute"
 LINK, EU_LINK, EU_CELL = "api/link", "api!eu/link", "api!eu/cell"
 REPLIES = "api/replies:conductor:0"
+FROM_EU = "api/from:api!eu"
 
 
 @STORIES.keeps("hops")
@@ -52,6 +53,49 @@ def settles_twice(hand: Hand) -> None:
 def forgets_a_frame(hand: Hand) -> None:
     hand.send(note())
     hand.now_s = 100.0
+
+
+def carry_to_link(hand: Hand) -> int:
+    """Have an envelope come to a link on its way to another cell."""
+    frame = hand.send(note(), queue=FROM_EU)
+    hand.hand(frame, note(), queue=FROM_EU, process=LINK)
+    return frame
+
+
+@STORIES.keeps("passed_on")
+def passes_on_and_then_acknowledges(hand: Hand) -> None:
+    frame = carry_to_link(hand)
+    onward = hand.send(note(), process=LINK)
+    hand.settle(frame, queue=FROM_EU, process=LINK)
+    hand.settle(onward)
+
+
+@STORIES.keeps("passed_on")
+def answers_that_it_cannot_be_passed_on(hand: Hand) -> None:
+    frame = carry_to_link(hand)
+    refusal = hand.send(note(id="r1", kind="answer", answers=note().id, is_error=True), process=LINK)
+    hand.settle(frame, queue=FROM_EU, process=LINK)
+    hand.settle(refusal)
+
+
+@STORIES.keeps("passed_on")
+def says_that_it_drops_an_answer(hand: Hand) -> None:
+    frame = carry_to_link(hand)
+    hand.write(Noted(process=LINK, event="message_refused", detail=f"at=api error=away method={note().method}"))
+    hand.settle(frame, queue=FROM_EU, process=LINK)
+
+
+@STORIES.breaks("passed_on")
+def acknowledges_what_went_nowhere(hand: Hand) -> None:
+    hand.settle(carry_to_link(hand), queue=FROM_EU, process=LINK)
+
+
+@STORIES.breaks("passed_on")
+def has_another_pass_it_on(hand: Hand) -> None:
+    frame = carry_to_link(hand)
+    other = hand.send(note(), process=EU_LINK)
+    hand.settle(frame, queue=FROM_EU, process=LINK)
+    hand.settle(other)
 
 
 def intend(hand: Hand) -> int:
