@@ -23,8 +23,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-import anyio
-
 from actors.kernel.post import Stamp
 from protocol.bodies import decode_body
 from protocol.cell_path import Address
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
 
     from actors.kernel.post import Post
     from protocol.gather import CellAnswer
+    from protocol.records import Record
     from protocol.requests import Request
     from sim.stages.stage import Stage
 
@@ -194,16 +193,7 @@ class Scenario(Weather):
 
     async def at_once(self, *operations: Coroutine[Any, Any, Move]) -> tuple[Move, ...]:
         """Do several things at once: `await s.at_once(s.confirm("web"), s.revert("web"))`."""
-        moves: dict[int, Move] = {}
-
-        async def do(number: int, operation: Coroutine[Any, Any, Move]) -> None:
-            moves[number] = await operation
-
-        self._world("users who do several things at once")
-        async with anyio.create_task_group() as tasks:
-            for number, operation in enumerate(operations):
-                tasks.start_soon(do, number, operation)
-        return tuple(moves[number] for number in range(len(operations)))
+        return tuple(await self.stage.at_once(operations))
 
     async def _place(self, act: Act, server: str, **fields: Any) -> Move:
         about = f"{act}-{server}"
@@ -283,6 +273,10 @@ class Scenario(Weather):
     def truth(self) -> Facts:
         """What stores, hypervisors and partners hold at this instant."""
         return Facts(self.stage.truth(), self.stage.history, self.stage.hypervisors())
+
+    def plant(self, cell: str, *rows: Record) -> None:
+        """Write rows straight into a cell's store, as no actor would: what somebody has left there."""
+        self.stage.plant(cell_of(self.stage.layout, cell), *rows)
 
     def dead_letters(self, cell: str) -> tuple[str, ...]:
         """Give the reasons of a cell's dead letters, oldest first."""

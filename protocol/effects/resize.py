@@ -111,10 +111,22 @@ def _mark_cross_cell(draft: Draft, command: say.MarkCrossCell, moment: Moment) -
     return bundle(draft, command.server)
 
 
-@effect(say.CopyServer, whole_server)
+def _whole_server_here(command: say.DestroyServer | say.CopyServer) -> tuple[Need, ...]:
+    return (
+        *whole_server(command),
+        need(Claim, server=command.server),
+        need(Fault, server=command.server),
+        need(Allocation, server=command.server),
+    )
+
+
+@effect(say.CopyServer, _whole_server_here)
 def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     found = draft.find(Server, uuid=command.server)
-    if found is not None:
+    if found is not None and found.is_hidden:
+        # Whoever has the server and begins to move it has no copy yet: this is left of a move that nobody carries out.
+        _drop_record(draft, command.server)
+    elif found is not None:
         raise AlreadyExists(kind="server", name=f"{command.server} (in cell {moment.cell}, hidden: {found.is_hidden})")
     copied = command.bundle
     draft.put(attrs.evolve(copied.server, is_hidden=True, generation=command.generation))
@@ -124,28 +136,22 @@ def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     return Done()
 
 
-def _whole_server_here(command: say.DestroyServer) -> tuple[Need, ...]:
-    return (
-        *whole_server(command),
-        need(Claim, server=command.server),
-        need(Fault, server=command.server),
-        need(Allocation, server=command.server),
-    )
-
-
 @effect(say.DestroyServer, _whole_server_here)
 def _destroy(draft: Draft, command: say.DestroyServer, _: Moment) -> Done:
     # By the migration, never by the server alone: a late delete must not touch what a newer move has brought here.
     if draft.find(Migration, server=command.server, uuid=command.migration) is None:
         return Done()
+    _drop_record(draft, command.server)
+    return Done()
+
+
+def _drop_record(draft: Draft, server: str) -> None:
     for row in (
-        *draft.all(BlockDevice, server=command.server), *draft.all(Migration, server=command.server),
-        *draft.all(ServerAction, server=command.server), *draft.all(ActionEvent, server=command.server),
-        *draft.all(Claim, server=command.server), *draft.all(Fault, server=command.server),
-        draft.one(Server, uuid=command.server),
+        *draft.all(BlockDevice, server=server), *draft.all(Migration, server=server),
+        *draft.all(ServerAction, server=server), *draft.all(ActionEvent, server=server),
+        *draft.all(Claim, server=server), *draft.all(Fault, server=server), draft.one(Server, uuid=server),
     ):  # fmt: skip
         draft.drop(row)
-    return Done()
 
 
 @effect(say.RecordAttachments, whole_server)

@@ -34,7 +34,9 @@ def _reserve(draft: Draft, command: say.ReserveAttachments, _: Moment) -> say.At
     for new in command.attachments:
         draft.one(Volume, id=new.volume)
         for other in draft.all(Attachment, volume=new.volume):
-            if other.id != new.id and (command.is_new or other.server != command.server):
+            # Empty and the server's own: what a move keeps for its revert, of a volume that was detached since.
+            is_taken = other.server != command.server or (command.is_new and other.host is not None)
+            if other.id != new.id and is_taken:
                 raise VolumeInUse(volume=new.volume, server=other.server)
         draft.put(Attachment(id=new.id, volume=new.volume, server=command.server, device=new.device))
     return _list(draft, command.server, tuple(new.id for new in command.attachments))

@@ -110,7 +110,7 @@ class ReserveAttachments(Request[AttachmentList]):
 
     server: str
     attachments: tuple[NewAttachment, ...]
-    is_new: bool = False  # The volumes must not be the server's yet.
+    is_new: bool = False  # The volumes must not be connected to the server yet.
 
 
 @attrs.frozen(kw_only=True)

@@ -26,6 +26,7 @@ from sim.inner.memory import Command, Memory, Reply
 from sim.inner.rows import Rows
 from sim.points import AFTER_EFFECT, AFTER_REPLY, of_key
 from sim.ports import EPOCH_US
+from sim.refusals import DIRTY, REFUSES
 
 if TYPE_CHECKING:
     from protocol.cell_path import Address
@@ -184,6 +185,8 @@ class Actor:
             if type(found) is Fresh:
                 verdict = found
         is_unsure = self.setting.check_store(self.name)
+        # Here nothing rolls back: what is to fail when all is done must not begin.
+        self._strike(command, DIRTY)
         reply = reply_of(self.carry_out(request, self.moment(command, verdict)))
         if command is not None:
             self._settle(command, reply)
@@ -211,7 +214,14 @@ class Actor:
             undoes_nothing=verdict.undoes_nothing,
         )
 
+    def _strike(self, command: Command | None, how: str) -> None:
+        """Fail a command if a scenario says so."""
+        if command is not None and self.setting.refusals.open:
+            method = type(command.request).METHOD.name
+            self.setting.refusals.strike(self.name, server=command.server, method=method, key=command.key, how=how)
+
     def _look(self, command: Command) -> Fresh | Accepted | Reply:
+        self._strike(command, REFUSES)
         try:
             found = self.memory.look(command)
         except CellferryError as error:
@@ -328,6 +338,7 @@ class Actor:
     def _settled(self, work: _Work, result: Any) -> Reply:
         try:
             is_unsure = self.setting.check_store(self.name)
+            self._strike(work.command, DIRTY)
             reply = reply_of(work.handler.settle(work.request, result, work.moment))
             if work.command is not None:
                 self._settle(work.command, reply)

@@ -12,6 +12,7 @@ from sim.inner.agenda import Agenda
 from sim.inner.network import Network
 from sim.inner.processes import Process
 from sim.ports import EPOCH_US
+from sim.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class Setting:
         self.has_partner_faults = any(fault.kind in PARTNERED for fault in plan)
         self._stored = tuple(kind for kind in STORED if self.injector.has(kind))
         self._writes: dict[str, int] = {}
+        self.refusals = Refusals()
         self.befall: Callable[[Fault, str], None] = lambda _fault, _process: None
 
     def process(self, name: str) -> Process:

@@ -42,6 +42,10 @@ class Troubles:
     def end(self) -> None:
         """Let nothing go wrong any more, and mend what is broken."""
         self._setting.injector.end()
+        self.mend()
+
+    def mend(self) -> None:
+        """Have who is down start, and who stands still go on."""
         for name in tuple(self._stopped):
             process = self._setting.processes[name]
             if process.is_up:
@@ -100,6 +104,14 @@ class Troubles:
         self._stop(process)
         process.pause()
         self._setting.agenda.after(for_s, self._resume, process, process.run, fault)
+
+    def pause(self, process: Process, for_s: float) -> None:
+        """Have a process stand still for that time."""
+        self._pause(None, process, for_s)
+
+    def resume(self, process: Process) -> None:
+        """Have a process that stands still go on now."""
+        self._resume(process, process.run)
 
     def _resume(self, process: Process, run: int, fault: Fault | None = None) -> None:
         if process.run != run or not process.is_paused:

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import attrs
-
-from protocol.errors import Conflict
 from sim.edges.watching import WatchedInbox
 from sim.loop.steps import OWNER
+from sim.refusals import DIRTY, REFUSES, Refusals
 
 if TYPE_CHECKING:
     from actors.kernel.ports import Closing, Command, Connection, Verdict
     from sim.history import History
-
-REFUSES: Final = "refuses"
-DIRTY: Final = "dirty"
-
-
-@attrs.define(kw_only=True)
-class Order:
-    """That an actor is to fail a command: by its method or step, its execute only, so often (0: for ever)."""
-
-    process: str
-    call: str
-    how: str
-    times: int
-    struck: list[str] = attrs.field(factory=list)
-
-    def strikes(self, process: str, command: Command, how: str) -> bool:
-        """Tell whether a command is to fail so."""
-        is_it = self.process == process and self.call in {command.method, command.key.step} and self.how == how
-        if not is_it or command.key.is_undo:
-            return False
-        key = str(command.key)
-        # The refusal of a plain call is written down, in a transaction that looks again.
-        is_known = command.key.is_plain and key in self.struck
-        if is_known or (self.times and len(self.struck) >= self.times):
-            return False
-        self.struck.append(key)
-        return True
 
 
 class Gate:
     """The inbox of all actors of a world.  Whose it is at the moment, the running task says."""
 
     def __init__(self) -> None:
-        self.orders: list[Order] = []
+        self.refusals = Refusals()
         self.history: History | None = None
         self._inboxes: dict[str, WatchedInbox] = {}
-
-    def refuse(self, process: str, call: str, how: str, *, times: int) -> None:
-        """Have a command of an actor fail from now on."""
-        self.orders.append(Order(process=process, call=call, how=how, times=times))
 
     def look(self, connection: Connection, command: Command) -> Verdict:
         """Tell what is known of a command, unless it is to be refused."""
@@ -87,6 +54,4 @@ class Gate:
         return self._inboxes.setdefault(self._process, WatchedInbox(self.history, self._process))
 
     def _strike(self, command: Command, how: str) -> None:
-        for order in self.orders:
-            if order.strikes(self._process, command, how):
-                raise Conflict(server=command.server, action=command.method, reason="the scenario has it fail")
+        self.refusals.strike(self._process, server=command.server, method=command.method, key=command.key, how=how)

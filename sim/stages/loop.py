@@ -9,26 +9,33 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 import attrs
 
+from actors.store.records import save
+from protocol.draft import Changes
 from sim import clock
 from sim.cases.workload import IMAGE
 from sim.chance import Chance
 from sim.director import Director
 from sim.faults import Family, Fault, FaultKind
 from sim.loop.strategies import Shuffled
+from sim.refusals import Refusals
 from sim.stages.cuts import Cuts
 from sim.stages.gate import Gate
+from sim.stages.hold import Hold
+from sim.stages.stage import NotOffered
 from sim.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from actors.compute.drivers.base import GuestState
     from actors.kernel.ports import Inbox, Wire
     from actors.kernel.post import Post
     from protocol.cell_path import CellPath
+    from protocol.records import Record
     from protocol.truth import Truth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
+    from sim.refusals import Refusal
 
 T = TypeVar("T")
 
@@ -113,6 +120,18 @@ class WorldStage:
             return
         raise TimeoutError(f"a conversation is not over: {'; '.join(self._unfinished())}")
 
+    async def at_once(self, operations: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """Place them in tasks of their own: which comes first, the loop's seed says."""
+        done: dict[int, T] = {}
+
+        async def do(number: int, operation: Coroutine[Any, Any, T]) -> None:
+            done[number] = await operation
+
+        async with anyio.create_task_group() as tasks:
+            for number, operation in enumerate(operations):
+                tasks.start_soon(do, number, operation)
+        return [done[number] for number in range(len(operations))]
+
     async def wait(self, for_s: float) -> None:
         """Let time pass."""
         await anyio.sleep(for_s)
@@ -154,6 +173,26 @@ class WorldStage:
         """Let a fault loose."""
         self.director.add(fault)
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Refuse: only the stage of virtual time has a gate."""
+        raise NotOffered(self, f"commands that fail, as {refusal.call}")
+
+    def refusals(self) -> Refusals:
+        """Give none."""
+        return Refusals()
+
+    def kill(self, process: str, *, down_s: float) -> None:
+        """Refuse: real processes are killed by other tests."""
+        raise NotOffered(self, f"crashes, of {process} for {down_s:g} s")
+
+    def hold(self, process: str, at: str) -> Hold:
+        """Refuse: nobody stands still in real time."""
+        raise NotOffered(self, f"actors that stand still, as {process} at {at}")
+
+    def plant(self, cell: CellPath, *rows: Record) -> None:
+        """Write rows straight into a cell's store."""
+        self.world.disks[f"{cell}/cell"].plant(save, Changes(puts=rows))
+
     def heal(self) -> None:
         """End all faults, mend what they have broken, and let later ones strike again."""
         self.cuts.heal()
@@ -191,7 +230,23 @@ class LoopStage(WorldStage):
         played: T = clock.run(self.play, play, strategy=Shuffled(self._seed))
         return played
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Have a command fail at the inbox of its actor."""
+        self.gate.refusals.add(refusal)
+
+    def refusals(self) -> Refusals:
+        """Give the commands that were to fail."""
+        return self.gate.refusals
+
+    def kill(self, process: str, *, down_s: float) -> None:
+        """Kill a process as `kill -9` does."""
+        self.world.machines.kill(process, down_s=down_s)
+
+    def hold(self, process: str, at: str) -> Hold:
+        """Have a process stand still."""
+        return Hold(self.world, process, at)
+
     def heal(self) -> None:
         """End all faults, those of commands too."""
-        self.gate.orders.clear()
+        self.gate.refusals.end()
         super().heal()

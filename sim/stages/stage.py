@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
+    from protocol.records import Record
     from protocol.truth import Truth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
     from sim.faults import Fault
     from sim.history import History
+    from sim.refusals import Refusal, Refusals
 
 T = TypeVar("T")
 
@@ -23,6 +25,23 @@ class NotOffered(Exception):
 
     def __init__(self, stage: object, what: str) -> None:
         super().__init__(f"{type(stage).__name__} does not offer {what}; play the story on a LoopStage")
+
+
+class Holding(Protocol):
+    """An actor that stands still from a point on until it is let go."""
+
+    async def reached(self) -> None:
+        """Return when the actor stands still; raise `TimeoutError` when the point is never passed."""
+        ...
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the actor stands still now."""
+        ...
+
+    def let_go(self) -> None:
+        """Let the actor go on, or never stop it."""
+        ...
 
 
 class Stage(Protocol):
@@ -43,6 +62,10 @@ class Stage(Protocol):
         """Return when a conversation is over; raise `TimeoutError` when that takes longer than anything should."""
         ...
 
+    async def at_once(self, operations: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """Have several operations placed at the same time, and give what each returns."""
+        ...
+
     async def wait(self, for_s: float) -> None:
         """Let time pass."""
         ...
@@ -57,6 +80,26 @@ class Stage(Protocol):
 
     def add(self, fault: Fault) -> None:
         """Let a fault loose."""
+        ...
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Have a command of an actor fail from now on."""
+        ...
+
+    def refusals(self) -> Refusals:
+        """Give the commands that were to fail, and which of them did."""
+        ...
+
+    def kill(self, process: str, *, down_s: float) -> None:
+        """Kill a process now; it starts again later."""
+        ...
+
+    def hold(self, process: str, at: str) -> Holding:
+        """Have a process stand still when a conversation passes a point; at `at` empty now."""
+        ...
+
+    def plant(self, cell: CellPath, *rows: Record) -> None:
+        """Write rows straight into a cell's store, as no actor would."""
         ...
 
     def heal(self) -> None:

@@ -13,6 +13,7 @@ from protocol.methods import METHODS
 from protocol.moves.plans import PLANS
 from sim.cases.places import DRIVER_CALLS, PARTNER_CALLS
 from sim.faults import Fault, FaultKind
+from sim.refusals import Refusal
 from sim.stages.names import actor_of, one_of
 
 if TYPE_CHECKING:
@@ -65,16 +66,6 @@ def _checked(call: str) -> str:
     return one_of("call", call, (*DRIVER_CALLS, *METHODS, *steps))
 
 
-@attrs.frozen(kw_only=True)
-class Refusal:
-    """A command that an actor is to fail: no fault of the world outside, so that it has no kind of its own."""
-
-    process: str
-    call: str
-    how: How
-    times: int
-
-
 class Troubles:
     """Makes faults, and names each differently."""
 
@@ -106,7 +97,7 @@ class Troubles:
         if call in PARTNER_CALLS.get(where, ()):
             return (self.fault(_PARTNER[how], where=where, point=call, times=times, amount_s=late_s),)
         if how in {How.REFUSES, How.DIRTY}:
-            return Refusal(process=process, call=_checked(call), how=how, times=times)
+            return Refusal(process=process, call=_checked(call), how=how.value, times=times)
         if call not in METHODS:
             rule = "of the answer to a command, name the method, as docs/reference/methods.md does"
             raise InvalidValue(name="call", value=call, rule=rule)

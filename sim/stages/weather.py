@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sim.faults import Fault, FaultKind
-from sim.stages.hold import Hold
+from sim.refusals import Refusal
 from sim.stages.loop import LoopStage
 from sim.stages.names import actor_of, end_of, link_between, point_named
 from sim.stages.stage import NotOffered
-from sim.stages.troubles import How, Refusal, Troubles
+from sim.stages.troubles import How, Troubles
 
 if TYPE_CHECKING:
     from protocol.records import Record
-    from sim.stages.stage import Stage
+    from sim.stages.stage import Holding, Stage
 
 DOWN_S: Final = 5.0
 LATE_S: Final = 60.0
@@ -32,6 +32,7 @@ class Weather:
         """Make weather for a stage."""
         self.stage = stage
         self.is_calm = True  # Whether nothing was ever to go wrong.
+        self.faults: list[Fault] = []  # All that were let loose.
         self._troubles = Troubles(stage.layout)
 
     # --- calls that fail ---------------------------------------------------------------------------------------
@@ -50,7 +51,8 @@ class Weather:
             for fault in made:
                 self._add(fault)
         else:
-            self._loop("commands that fail").gate.refuse(made.process, made.call, made.how, times=made.times)
+            self.is_calm = False
+            self.stage.refuse(made)
 
     def fail_save(
         self, where: str, record: type[Record], *, how: str = How.REFUSES, times: int = 1, late_s: float = LATE_S
@@ -113,9 +115,8 @@ class Weather:
 
         `skip`: the point is passed so many times first.
         """
-        stage = self._loop("crashes")
         for actor in actors:
-            process = actor_of(stage.layout, actor)
+            process = actor_of(self.stage.layout, actor)
             if at:
                 fault = Fault(
                     kind=FaultKind.CRASH_AT, name=self._troubles.name(FaultKind.CRASH_AT), where=process,
@@ -123,16 +124,17 @@ class Weather:
                 )  # fmt: skip
                 self._add(fault)
             else:
-                stage.world.machines.kill(process, down_s=down_s)
+                self.is_calm = False
+                self.stage.kill(process, down_s=down_s)
 
-    def hold(self, actor: str, *, at: str = "") -> Hold:
+    def hold(self, actor: str, *, at: str = "") -> Holding:
         """Have an actor stand still as soon as a conversation passes a point (or now), until it is let go.
 
         So the time between its check and its act is as long as the scenario wants: `await held.reached()`, then do
         what must not happen in between, then `held.let_go()`.
         """
-        stage = self._loop("actors that stand still")
-        return Hold(stage.world, actor_of(stage.layout, actor), point_named(at) if at else "")
+        self.is_calm = False
+        return self.stage.hold(actor_of(self.stage.layout, actor), point_named(at) if at else "")
 
     def jump_clock(self, actor: str, by_s: float) -> None:
         """Set the wall clock of an actor's machine forward, or back."""
@@ -152,6 +154,7 @@ class Weather:
 
     def _add(self, fault: Fault) -> None:
         self.is_calm = False
+        self.faults.append(fault)
         self.stage.add(fault)
 
     def _loop(self, what: str) -> LoopStage:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.docs.faults_page import faults_page
 from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
 from tests.docs.simulator_page import simulator_page
 from tests.docs.steps_page import steps_page
@@ -18,6 +19,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "simulator.md": simulator_page,
+    "faults.md": faults_page,
 }
 
 

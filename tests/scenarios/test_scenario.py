@@ -191,17 +191,14 @@ def test_what_the_story_raises_comes_out_as_it_is() -> None:
 
 
 def test_a_stage_says_what_it_does_not_offer() -> None:
-    """The pure cores have no processes to kill, no posts, and nothing to wait for at once."""
+    """The pure cores have no links to cut and no posts."""
 
-    async def kills(s: Scenario) -> None:
-        s.kill("h1")
+    async def cuts(s: Scenario) -> None:
+        s.cut("api", "api!c1")
 
     async def calls(s: Scenario) -> None:
         await s.call("api", ListServers())
 
-    async def both(s: Scenario) -> None:
-        await s.at_once()
-
-    for story in (kills, calls, both):
+    for story in (cuts, calls):
         with pytest.raises(NotOffered, match="InnerStage"):
             Scenario.run(story, on=InnerStage)

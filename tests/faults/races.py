@@ -1,0 +1,141 @@
+"""What users do at once, and what they do in VERIFY_RESIZE: X45 to X59c."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from protocol.records import ServerAction
+from sim import Scenario
+from sim.faults import Fault, FaultKind
+from sim.scenario import Move
+from tests.faults.entry import SERVER, TARGET, Begin, Chapter, End, Part
+from tests.faults.trial import DATA
+
+RACES = Chapter(Part.RACES, begin=Begin.RESIZED)
+fault = RACES.fault
+
+
+async def revert(s: Scenario) -> str:
+    """Revert, to the end."""
+    await (await s.revert(SERVER)).over()
+    return ""
+
+
+async def at_once(s: Scenario, *operations: Coroutine[Any, Any, Move]) -> tuple[Move, ...]:
+    """Have operations placed at once, while the root stands still for twenty seconds with the first one in its hand."""
+    s.inject(Fault(kind=FaultKind.PAUSE_AT, name="held", where="api/cell", point="take/do/after_send", for_s=20))
+    return await s.at_once(*operations)
+
+
+@fault(
+    "X45", "a volume is attached in VERIFY_RESIZE, then revert",
+    nova="attached at S, but the action is not in its history", here="so", end=End.DONE,
+)  # fmt: skip
+async def _attach(s: Scenario) -> str:
+    await (await s.attach(SERVER, "extra")).done()
+    await revert(s)
+    assert "attach" in {action.action for action in s.truth.in_cell("api!c1", ServerAction, SERVER)}
+    return ""
+
+
+@fault(
+    "X46", "a volume is detached in VERIFY_RESIZE, then revert", nova="detached, no attachment", here="so",
+    end=End.DONE,
+)  # fmt: skip
+async def _detach(s: Scenario) -> str:
+    await (await s.detach(SERVER, DATA)).done()
+    await revert(s)
+    assert s.truth.attachments(SERVER) == ()
+    return ""
+
+
+@fault(
+    "X49", "a volume is detached and attached again in VERIFY_RESIZE, then revert",
+    nova="one attachment, connected at S", here="so", end=End.DONE, like=("revert",),
+)  # fmt: skip
+async def _detach_attach(s: Scenario) -> str:
+    await (await s.detach(SERVER, DATA)).done()
+    await (await s.attach(SERVER, DATA, device="/dev/vdb")).done()
+    await revert(s)
+    assert [row.volume for row in s.truth.attachments(SERVER)] == [DATA]
+    return ""
+
+
+@fault(
+    "X50", "a volume is attached in VERIFY_RESIZE, then confirm", nova="both attached, one attachment each", here="so",
+    end=End.DONE,
+)  # fmt: skip
+async def _attach_confirm(s: Scenario) -> str:
+    await (await s.attach(SERVER, "extra")).done()
+    await (await s.confirm(SERVER)).over()
+    assert sorted(row.volume for row in s.truth.attachments(SERVER)) == [DATA, "extra"]
+    return ""
+
+
+@fault(
+    "X54", "confirm and revert at once, both pass the check",
+    nova="both accepted: no guest anywhere, GET answers 404, T's room stays taken",
+    here="both are asked at the same time; the root, which decides, stands still meanwhile", end=End.ONE_WINS,
+)  # fmt: skip
+async def _confirm_revert(s: Scenario) -> str:
+    for move in await at_once(s, s.confirm(SERVER), s.revert(SERVER)):
+        await move.over()
+    return ""
+
+
+@fault(
+    "X55", "two confirms at once, both pass the check", nova="the second puts the healthy server into error",
+    here="both are asked at the same time; the root stands still meanwhile", end=End.ONE_WINS,
+)  # fmt: skip
+async def _two_confirms(s: Scenario) -> str:
+    for move in await at_once(s, s.confirm(SERVER), s.confirm(SERVER)):
+        await move.over()
+    return ""
+
+
+@fault(
+    "X59c", "two reverts at once, both pass the check", nova="the first goes well, the second gets a 500",
+    here="both are asked at the same time; the root stands still meanwhile", end=End.ONE_WINS,
+)  # fmt: skip
+async def _two_reverts(s: Scenario) -> str:
+    for move in await at_once(s, s.revert(SERVER), s.revert(SERVER)):
+        await move.over()
+    return ""
+
+
+@fault(
+    "X59", "a revert is asked while a volume is being attached at T", nova="right: the attach is first",
+    here="T's `connect_volume` takes a minute; the revert is refused, and asked again afterwards", end=End.DONE,
+)  # fmt: skip
+async def _revert_in_attach(s: Scenario) -> str:
+    s.fail(TARGET, "connect_volume", how="late", late_s=60)
+    attach = await s.attach(SERVER, "extra")
+    early = await (await s.revert(SERVER)).over()
+    assert early.error == "conflict"
+    del s.moves[early.name]
+    await attach.done()
+    await revert(s)
+    assert sorted(row.volume for row in s.truth.attachments(SERVER)) == [DATA, "extra"]
+    return ""
+
+
+NO_DELETE = "there is no delete yet"
+for number, what, nova, why in (
+    ("X47", "the server is renamed and locked in VERIFY_RESIZE, then revert", "old name, unlocked: both are lost",
+     "there is no rename and no lock yet"),
+    ("X51", "confirm and delete at once", "deleted; the migration ends in error", NO_DELETE),
+    ("X52", "a delete when S's record is gone and T's is not updated yet",
+     "the delete answers 204 and deletes nothing; the server lives on", NO_DELETE),
+    ("X53", "a delete while the confirm of it fails at S", "deleted, but S's record, port, attachment and room stay",
+     NO_DELETE),
+    ("X56", "a delete right after a revert has turned the mapping", "deleted, but S's room and port stay taken",
+     NO_DELETE),
+    ("X57", "a delete when a revert is accepted and has not turned the mapping yet",
+     "the deleted server is back, in error, without a guest", NO_DELETE),
+    ("X58", "a volume is swapped in VERIFY_RESIZE, then revert",
+     "the old volume is back; what was written since is on a volume that the server does not have",
+     "there is no swap of volumes yet"),
+    ("X59b", "two deletes in VERIFY_RESIZE", "deleted; the migration ends in error", NO_DELETE),
+):  # fmt: skip
+    RACES.missing(number, what, nova=nova, why=why)
