@@ -276,6 +276,7 @@ class Scenario(Weather):
 
     def plant(self, cell: str, *rows: Record) -> None:
         """Write rows straight into a cell's store, as no actor would: what somebody has left there."""
+        self.is_calm = False
         self.stage.plant(cell_of(self.stage.layout, cell), *rows)
 
     def dead_letters(self, cell: str) -> tuple[str, ...]:

@@ -106,13 +106,15 @@ def reserve(server: str, *volumes: str, prefix: str = "a", is_new: bool = False)
 
 
 def test_a_volume_is_one_server_s() -> None:
-    """Another server cannot reserve it; the same one can again, unless it must be new to it."""
+    """Another server cannot reserve it; the same one can again, unless it must be new to it and is connected."""
     ledger = Ledger(*VOLUMES)
     given_ = ledger.do(reserve("s1", "v1", "v2"))
     assert [row.id for row in given_.attachments] == ["a-v1", "a-v2"]
     assert ledger.do(reserve("s1", "v1", is_new=True)).attachments[0].id == "a-v1"
     assert ledger.do(reserve("s1", "v1", prefix="b")).attachments[0].id == "b-v1"
-    for refused in (reserve("s2", "v1", prefix="c"), reserve("s1", "v1", prefix="c", is_new=True)):
+    assert ledger.do(reserve("s1", "v1", prefix="c", is_new=True)).attachments[0].id == "c-v1"
+    ledger.do(partners.ConnectAttachments(server="s1", attachments=("c-v1",), host="h1"))
+    for refused in (reserve("s2", "v1", prefix="d"), reserve("s1", "v1", prefix="d", is_new=True)):
         with pytest.raises(VolumeInUse):
             ledger.do(refused)
     with pytest.raises(NotFound):
