@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from actors.compute.guests import Guests
+from actors.compute.lookout import Lookout
 from actors.kernel.actor import Actor
 from actors.kernel.handlers import Ensuring
 from protocol.errors import CellferryError
@@ -29,6 +30,7 @@ def host_actor(
 ) -> Actor:  # fmt: skip
     """Make the actor of the compute host `name`, which announces itself to its cell."""
     guests = Guests(name, store=store, driver=driver, images=images, volumes=volumes)
+    lookout = Lookout(name, post=post, store=store, driver=driver, cell=announcement[0])
 
     async def announce() -> None:
         to, request = announcement
@@ -56,4 +58,6 @@ def host_actor(
         Ensuring(request=say.DisconnectVolume, ensure=guests.disconnect),
         Ensuring(request=say.ShowGuest, ensure=guests.show),
     )
-    return Actor(post=post, store=store, inbox=inbox, clock=clock, handlers=handlers, background=(announce,))
+    return Actor(
+        post=post, store=store, inbox=inbox, clock=clock, handlers=handlers, background=(announce, lookout.run)
+    )  # fmt: skip

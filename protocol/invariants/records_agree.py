@@ -68,6 +68,8 @@ def _guest(standing: Standing, guest: GuestTruth | None) -> Iterator[str]:
     if runs is None:
         yield f"it rests in {record.vm_state} (before: {record.old_vm_state})"
         return
+    # In VERIFY_RESIZE one that stopped by itself stays what it is, for its confirm to make it stopped.
+    runs = runs and not (record.vm_state is VmState.RESIZED and record.power_state is PowerState.SHUTDOWN)
     if record.power_state is not POWER[runs]:
         yield f"it is {former}, and its power state is {record.power_state.name}"
     if guest is None or not guest.is_defined:

@@ -82,7 +82,9 @@ def crash_points() -> tuple[str, ...]:
         for way in (("do",) if is_read else ("do", "undo"))
         for position in POSITIONS
     )
-    of_drivers = (f"driver/{call}/{when}" for call in ("guest", *DRIVER_CALLS) for when in ("before", "after"))
+    of_drivers = (
+        f"driver/{call}/{when}" for call in ("guest", "guests", *DRIVER_CALLS) for when in ("before", "after")
+    )
     return (*dict.fromkeys(of_steps), "end/do/after_record", "closed/do/after_record", *of_drivers)
 
 

@@ -89,5 +89,6 @@ STORES: Final = Mix(
     text="stores fail, before and after the commit",
     kinds=(F.STORE_ERROR, F.STORE_UNSURE, F.STORE_FULL, F.STORE_SLOW),
 )
+DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
 
-MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES)
+MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES, DYING)

@@ -54,6 +54,13 @@ class Hypervisor:
         """Name the servers whose guests run."""
         return sorted(server for server, guest in self._guests.items() if guest.power is Power.RUNNING)
 
+    def off(self) -> list[GuestState]:
+        """Tell of the guests that do not run."""
+        return [
+            self._state(server) for server, guest in sorted(self._guests.items())
+            if guest.spec is not None and guest.power is Power.SHUTDOWN
+        ]  # fmt: skip
+
     def runs_by(self, server: str) -> int | None:
         """Tell by which permit a guest runs; None: it does not."""
         guest = self._guests.get(server)

@@ -20,6 +20,7 @@ from sim.inner.gathering import Link
 from sim.inner.hosts import Host
 from sim.inner.hypervisor import BLANK, Hypervisor
 from sim.inner.journals import Journals
+from sim.inner.lookout import Lookout
 from sim.inner.memory import Memory
 from sim.inner.setting import Setting
 from sim.inner.stores import Stores
@@ -87,12 +88,14 @@ class InnerWorld:
 
     def _make_hosts(self) -> None:
         self.hosts: dict[str, Host] = {}
+        self.lookouts: dict[str, Lookout] = {}
         for name, cell in self.layout.hosts.items():
             hypervisor = Hypervisor(
                 name, images=self.stores.images, volumes=self.stores.volumes, now_us=self.setting.now_us
             )
             host = Host(name, cell, self.setting, hypervisor=hypervisor, stores=self.stores)
             self.hosts[name] = host
+            self.lookouts[name] = Lookout(host, self.cells[cell])
             self._enter(host)
             self.cells[cell].rows.save(Changes(puts=(self.layout.host_record(name),)))
             self.root.rows.save(Changes(puts=(HostMapping(host=name, cell=str(cell)),)))

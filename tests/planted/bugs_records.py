@@ -9,10 +9,11 @@ import attrs
 from protocol import states
 from protocol.effects import capacity, confirm, resize
 from protocol.effects.history import advance, change, notify
-from protocol.messages import moves, partners, root
+from protocol.messages import moves, partners, power, root
 from protocol.records import Mapping, Migration, Permit, PortBinding, RequestSpec
+from protocol.requests import Done
 from protocol.states import MigrationStatus
-from sim.cases.portfolio import CALM
+from sim.cases.portfolio import CALM, DYING
 from tests.planted.planting import Patch, bug, new_effect, old_effect
 
 
@@ -108,3 +109,9 @@ def tells_of_no_start(patch: Patch) -> None:
         notify(draft, server, publisher, moment, *(events[1:] if len(events) > 1 else events))
 
     patch.setattr(resize, "notify", but_the_first)
+
+
+@bug("records_agree", mix=DYING)
+def takes_no_notice_of_a_guest_that_died(patch: Patch) -> None:
+    """A cell hears of a guest that stopped by itself, and leaves its record as it is."""
+    new_effect(patch, power.NoteGuestOff, lambda _draft, _command, _moment: Done())

@@ -34,7 +34,7 @@ INNER_SHARE: Final = 0.03
 REAL: Final = Level()
 INNER: Final = Level(is_inner=True)
 #: The pure cores look at a guest without a call to its hypervisor.
-NOT_INNER: Final = "driver/guest/"
+NOT_INNER: Final = "driver/guest"
 
 
 @cache
