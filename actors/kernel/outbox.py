@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BUDGET_S: Final = 10.0
 PAUSE_FIRST_S: Final = 0.2
+#: So long news lies before it goes: most is followed by newer news of the same, and need not be told at all.
+LINGER_S: Final = 0.2
 PAUSE_MAX_S: Final = 10.0
 
 
@@ -50,6 +52,7 @@ class Pump:
                 pause_s = PAUSE_FIRST_S
                 if not rows:
                     await self._woken.wait()
+                await anyio.sleep(LINGER_S)
             except CellferryError as error:
                 self._post.events.emit("outbox_waits", actor=str(self._post.me), error=str(error), pause_s=pause_s)
                 await anyio.sleep(pause_s)

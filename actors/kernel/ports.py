@@ -173,6 +173,9 @@ class Outgoing:
     method: str
     server: str
     body: bytes
+    #: What it is news of: it takes the place of what waits and is about the same, and ranks no higher.  Empty: nothing.
+    about: str = ""
+    rank: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -34,5 +34,5 @@ def effect_handlers(requests: Iterable[type[Request[Any]]], *, tell: Tell = _tel
 def _outgoing(item: News) -> Outgoing:
     return Outgoing(
         id=item.id, target=item.target, method=type(item.request).METHOD.name, server=item.server,
-        body=encode_body(item.request),
+        body=encode_body(item.request), about=item.about, rank=item.rank,
     )  # fmt: skip

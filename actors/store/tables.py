@@ -88,6 +88,8 @@ OUTBOX: Final = Table(
     Column("method", Text, nullable=False),
     Column("server", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("about", Text, nullable=False, index=True),
+    Column("rank", BigInteger, nullable=False),
 )  # fmt: skip
 
 CONVERSATIONS: Final = Table(

@@ -1,6 +1,6 @@
 """What others are told of a change: the root's mirror of servers, and its map of hosts."""
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -12,6 +12,9 @@ from protocol.messages.root import RegisterHost, UpdateMirror
 from protocol.records import Host, Mirror, Server
 from protocol.requests import Request
 
+#: A record has fewer versions than that within one generation of its server's home.
+VERSIONS_MAX: Final = 1 << 32
+
 
 @attrs.frozen(kw_only=True)
 class News:
@@ -21,6 +24,9 @@ class News:
     target: Address
     server: str
     request: Request[Any]
+    #: What it tells of, and how new it is: older news of the same need not be told any more.
+    about: str = ""
+    rank: int = 0
 
 
 def news(changes: Changes, moment: Moment) -> tuple[News, ...]:
@@ -46,4 +52,7 @@ def _mirror(server: Server, cell: str, root: Address, *, is_gone: bool) -> News:
         flavor=server.flavor.name, is_gone=is_gone,
     )  # fmt: skip
     name = derived_id("mirror", server.uuid, cell, str(server.generation), str(version))
-    return News(id=name, target=root, server=server.uuid, request=UpdateMirror(mirror=mirror))
+    return News(
+        id=name, target=root, server=server.uuid, request=UpdateMirror(mirror=mirror), about=f"mirror {server.uuid}",
+        rank=server.generation * VERSIONS_MAX + version,
+    )  # fmt: skip

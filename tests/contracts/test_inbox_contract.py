@@ -204,6 +204,21 @@ async def test_messages_wait_in_order_and_once_each(store: Store) -> None:
     assert (await store.transact(outbox.waiting))[0] == rows[1]
 
 
+async def test_news_takes_the_place_of_what_it_makes_old_and_of_nothing_newer(store: Store) -> None:
+    """Of one thing only the newest waits, at the end; other things, and what is about nothing, stay where they were."""
+
+    def news(name: str, about: str, rank: int) -> Outgoing:
+        target = Address.parse("api/cell")
+        return Outgoing(id=name, target=target, method="m", server="s1", body=b"", about=about, rank=rank)
+
+    a1, b1, plain = news("a1", "a", 1), news("b1", "b", 1), news("plain", "", 0)
+    a3, a2, more = news("a3", "a", 3), news("a2", "a", 2), news("more", "", 0)
+    await store.transact(outbox.enqueue, (a1, b1, plain))
+    await store.transact(outbox.enqueue, (a3, more))
+    await store.transact(outbox.enqueue, (a2,))
+    assert await store.transact(outbox.waiting) == (b1, plain, a3, more, a2)
+
+
 # --- the journal -------------------------------------------------------------------------------------------
 
 

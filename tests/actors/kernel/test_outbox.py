@@ -122,3 +122,20 @@ async def test_a_broker_s_confirm_retires_nothing() -> None:
         await sender.pump_for(30)
     assert receiver.got[-1:] == ["a"]
     assert await sender.left() == 0
+
+
+async def test_of_what_changes_fast_only_the_newest_is_told() -> None:
+    """It lies for a moment before it goes; what has taken its place by then goes instead."""
+    rig, receiver = Rig(), Receiver()
+    sender = Sender(rig)
+    async with rig.serving(receiver.handler), anyio.create_task_group() as tasks:
+        tasks.start_soon(sender.pump_for, 20)
+        await anyio.sleep(1)
+        for rank in range(5):
+            row = Outgoing(
+                id=f"m{rank}", target=ACTOR, method="count", server=f"v{rank}",
+                body=encode_body(Count(server=f"v{rank}")), about="it", rank=rank,
+            )  # fmt: skip
+            await sender.store.transact(outbox.enqueue, (row,))
+            sender.pump.wake()
+    assert (receiver.got, await sender.left()) == (["v4"], 0)
