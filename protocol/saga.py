@@ -118,6 +118,8 @@ class Step:
     in_attempt: bool = False
     is_read: bool = False  # Changes nothing anywhere: needs no key and no undo.
     settles: bool = False
+    #: For how long at most it is asked again while its outcome is unknown; None: as long as others are.
+    patience_s: float | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -255,6 +255,7 @@ class _Run:
 
     async def _answer(self, send: Send) -> Any:
         tries, since_s = 0, anyio.current_time()
+        patience_s = PATIENCE_S if send.step.patience_s is None else send.step.patience_s
         while True:
             try:
                 return await self._all.ask(send.address, send, self._stamp(send))
@@ -265,7 +266,7 @@ class _Run:
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
             except CellferryError as error:
                 # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
-                is_patient = error.is_retryable and anyio.current_time() - since_s < PATIENCE_S
+                is_patient = error.is_retryable and anyio.current_time() - since_s < patience_s
                 if not send.must_succeed and not is_patient:
                     return error
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")

@@ -130,7 +130,7 @@ class Run:
             if not reply.is_error:
                 return reply
             error = revive(reply.value)
-            patience_ns = PATIENCE_S * NS_PER_S
+            patience_ns = (PATIENCE_S if send.step.patience_s is None else send.step.patience_s) * NS_PER_S
             is_patient = error.is_retryable and self._setting.agenda.now_ns - since_ns < patience_ns
             if isinstance(error, StaleEpoch):
                 # Whoever still has his conversation asks under the next epoch.

@@ -34,6 +34,7 @@ class End(StrEnum):
     """How a fault must end."""
 
     UNDONE = "undone"  # The world is as it was; the user hears the first cause.
+    GIVEN_UP = "given up"  # As undone, but of what was asked of an open move: that stays open.
     DONE = "done"  # As if nothing had happened.
     PARKED = "parked, then done"  # It waits, says for what, and ends by itself when the trouble does.
     REFUSED = "refused"  # At the door: nothing has changed.

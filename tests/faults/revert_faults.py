@@ -9,6 +9,7 @@ from tests.faults.entry import SERVER, SOURCE, SOURCE_CELL, TARGET, TARGET_CELL,
 REVERT = Chapter(Part.REVERT, begin=Begin.RESIZED)
 fault = REVERT.fault
 FOR_EVER = 0
+SOON_NS = 120 * 1_000_000_000
 
 
 async def revert(s: Scenario) -> str:
@@ -111,8 +112,15 @@ async def _allocation(s: Scenario) -> str:
     return await revert_parked(s)
 
 
-REVERT.missing(
+@fault(
     "X44", "S is down when a revert is asked",
     nova="accepted; T's guest is destroyed first: no guest anywhere, both rooms taken",
-    why="it is given up, but not at once: the next piece of work",
+    here="S is killed, and stays down", end=End.GIVEN_UP,
 )  # fmt: skip
+async def _down(s: Scenario) -> str:
+    s.kill(SOURCE, down_s=3000)
+    asked_ns = s.stage.history.now_ns()
+    await (await s.revert(SERVER)).over()
+    assert s.stage.history.now_ns() - asked_ns < SOON_NS, "nothing waits for a host that may be gone for ever"
+    assert s.truth.running(SERVER) == (TARGET,)
+    return ""

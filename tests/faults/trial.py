@@ -116,6 +116,10 @@ def judge(s: Scenario, entry: Entry, moves: dict[str, Move], *, before: Shape, k
             assert now.faults == (*known.faults, error), "one fault, with the first cause"
             assert len(now.errors) == len(known.errors) + 1, "one error notification"
             assert now.migrations == (*known.migrations, "error")
+        case End.GIVEN_UP:
+            [error] = errors
+            assert shape(s.truth) == before
+            assert now == attrs.evolve(known, faults=(*known.faults, error))
         case End.REFUSED:
             assert errors
             assert shape(s.truth) == before
