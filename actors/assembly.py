@@ -54,10 +54,10 @@ class Ports:
         now_s = anyio.current_time() if now_s is None else now_s
         return tuple(call for post in self._posts for call in post.calls.truth(now_s))
 
-    def post(self, cell: CellPath, mailbox: str) -> Post:
-        """Make an actor's way to all others."""
+    def post(self, cell: CellPath, mailbox: str, *, slot: str = "") -> Post:
+        """Make an actor's way to all others; `slot`: which replica it is, if not that of its process."""
         post = Post(
-            me=Address(cell, mailbox), replies=f"replies:{mailbox}:{self.slot}", wire=self.wire, ids=self.ids,
+            me=Address(cell, mailbox), replies=f"replies:{mailbox}:{slot or self.slot}", wire=self.wire, ids=self.ids,
             events=self.events,
         )  # fmt: skip
         self._posts.append(post)
@@ -101,12 +101,14 @@ def cell(ports: Ports, here: CellPath, store: Store) -> Member:
     return _member(post, cell_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock))
 
 
-def conductor(ports: Ports, root: CellPath, store: Store) -> Member:
-    """Make the conductor."""
-    post = ports.post(root, "conductor")
+def conductor(ports: Ports, root: CellPath, store: Store, *, slot: str = "") -> Member:
+    """Make a replica of the conductor; `slot`: which one, if not that of its process."""
+    slot = slot or ports.slot
+    post = ports.post(root, "conductor", slot=slot)
     made = Conductor(
         post=post, store=store, inbox=ports.inbox, journals=ports.journals, clock=ports.clock, random=ports.random,
-        owner=f"conductor:{ports.slot}",
+        # A slot that was started again is another owner than its former self, which may only have stood still.
+        owner=f"conductor:{slot}#{ports.ids.new().hex()}",
     )  # fmt: skip
     return _member(post, made)
 

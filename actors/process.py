@@ -98,10 +98,16 @@ class Task:
     duty: Duty
     cell: CellPath
     host: str = ""
+    replica: int = 0  # Of those that share a mailbox and a store, which.
 
     def __str__(self) -> str:
-        """Name it as addresses do."""
-        return f"{self.cell}/{host_mailbox(self.host) if self.host else self.duty}"
+        """Name it as addresses do; each replica but the first with its number."""
+        return f"{self.cell}/{self.mailbox}" + (f"~{self.replica}" if self.replica else "")
+
+    @property
+    def mailbox(self) -> str:
+        """Name the mailbox that its actor reads."""
+        return host_mailbox(self.host) if self.host else self.duty.value
 
 
 @attrs.frozen(kw_only=True)
@@ -149,20 +155,19 @@ class Deployment:
             *(Task(duty=Duty.CELL, cell=cell.path) for cell in self.cloud.cells),
             *(Task(duty=duty, cell=root) for duty in partners),
             *(Task(duty=Duty.HOST, cell=host.cell, host=host.name) for host in self.cloud.hosts),
-            Task(duty=Duty.CONDUCTOR, cell=root),
+            *(Task(duty=Duty.CONDUCTOR, cell=root, replica=replica) for replica in range(self.cloud.conductors)),
         )
 
     def queues(self) -> tuple[Queue, ...]:
         """List every queue that the actors, the client and the wire itself declare."""
         queues = []
         for cell in self.cloud.cells:
-            queues.extend([dead_letter_queue(cell.path), Queue(cell.path, "link"), _replies(cell.path, "link")])
+            queues.extend([dead_letter_queue(cell.path), Queue(cell.path, "link"), _replies(cell.path, "link", SLOT)])
             neighbours = (*self.cloud.children(cell.path), *([cell.path.parent] if cell.path.parent else []))
             queues.extend(Queue(cell.path, f"from:{neighbour}") for neighbour in neighbours)
         for task in self.tasks():
-            mailbox = host_mailbox(task.host) if task.host else task.duty.value
-            queues.extend([Queue(task.cell, mailbox), _replies(task.cell, mailbox)])
-        return (*queues, _replies(self.cloud.root, CLIENT))
+            queues.extend([Queue(task.cell, task.mailbox), _replies(task.cell, task.mailbox, str(task.replica))])
+        return (*dict.fromkeys(queues), _replies(self.cloud.root, CLIENT, SLOT))
 
     def encode(self) -> bytes:
         """Write it as one line, for a process of this deployment."""
@@ -186,8 +191,8 @@ def _make_converter() -> JsonConverter:
 _CONVERTER: Final = _make_converter()
 
 
-def _replies(cell: CellPath, mailbox: str) -> Queue:
-    return Queue(cell, f"replies:{mailbox}:{SLOT}")
+def _replies(cell: CellPath, mailbox: str, slot: str) -> Queue:
+    return Queue(cell, f"replies:{mailbox}:{slot}")
 
 
 # --- hypervisors and what hosts share ----------------------------------------------------------------------
@@ -275,7 +280,8 @@ class Stores:
         self._opened: dict[Task, Store] = {}
 
     async def of(self, task: Task) -> Store:
-        """Give the store of a role; raise `StoreUnavailable` when the database is away."""
+        """Give the store of a role, which its replicas share; raise `StoreUnavailable` when the database is away."""
+        task = attrs.evolve(task, replica=0)
         if task not in self._opened:
             self._opened[task] = await self._open(task)
         return self._opened[task]
@@ -317,7 +323,7 @@ class Parts:
             case Duty.HOST:
                 return (self._host(task, store),)
             case Duty.CONDUCTOR:
-                return (assembly.conductor(ports, cell, store),)
+                return (assembly.conductor(ports, cell, store, slot=str(task.replica)),)
             case Duty.IMAGE:
                 return (assembly.image(ports, cell, store, site.images),)
             case Duty.VOLUME:
@@ -338,7 +344,7 @@ class Parts:
 
     async def observed(self) -> Observed:
         """Say where the truth is: in all stores and on all machines, whichever process acts on them."""
-        stores = {task: await self.stores.of(task) for task in self.deployment.tasks()}
+        stores = {task: await self.stores.of(task) for task in self.deployment.tasks() if not task.replica}
         of: Mapping[Duty, dict[Task, Store]]
         of = {duty: {task: store for task, store in stores.items() if task.duty is duty} for duty in Duty}
         return Observed(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from sim.cases.layout import replica_name
 from sim.faults import Fault, FaultKind
 from sim.points import point_of
 
@@ -116,8 +117,8 @@ class Director:
 
         name = f"{self._world.layout.root}/conductor"
         if self._world.machines.pause(name, for_s=min(fault.for_s, LONGEST_S), ended=ended):
+            self._world.machines.begin(replica_name(name, self._world.layout.conductors + self._usurpers))
             self._usurpers += 1
-            self._world.machines.begin(f"{name}~{self._usurpers}")
 
     async def _tell_usurped(self, fault: Fault, lost_before: int) -> None:
         await anyio.sleep(DOWN_S)

@@ -44,7 +44,7 @@ def run_case(
     case: Case, *, layout: Layout | None = None, is_checked: bool = True, until: Callable[[Line], None] | None = None
 ) -> Run:
     """Run a case with the real actors.  `until` hears each line, and may end the run by raising."""
-    world = World(layout or Layout.tree(cells=case.cells, hosts=case.hosts), seed=case.seed, plan=case.faults, pace=1.0)
+    world = World(layout or case.layout(), seed=case.seed, plan=case.faults, pace=1.0)
     tally = Tally()
     world.history.listen(tally.listen, *HEARD)
     Probes(world.history)

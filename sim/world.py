@@ -22,7 +22,7 @@ from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
 from sim.brokers.broker import Brokers
-from sim.cases.layout import Layout
+from sim.cases.layout import REPLICA, Layout
 from sim.chance import Chance
 from sim.edges.disk import Disk
 from sim.edges.hypervisor import SimDriver
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "World"]
 
 IMAGE_CHUNK: Final = b"cellferry image "
-#: What separates a process's name from the number of its replica.
-REPLICA: Final = "~"
 CLIENT: Final = "client"
 #: How long a process is down that its disk took along.
 DOWN_S: Final = 1.0
@@ -134,7 +132,7 @@ class World:
             *(f"{cell}/link" for cell in self.layout.cells),
             *(f"{root}/{name}" for name in PARTNERS),
             *(self.host_process(name) for name in self.layout.hosts),
-            f"{root}/conductor",
+            *(f"{root}/{name}" for name in self.layout.conductor_names),
         )
 
     def _events(self, name: str) -> WatchedEvents:

@@ -103,7 +103,7 @@ class Children:
 
 
 def _command(task: Task) -> list[str]:
-    where = ["--cell", str(task.cell), *(["--host", task.host] if task.host else [])]
+    where = ["--cell", str(task.cell), *(["--host", task.host] if task.host else []), "--replica", str(task.replica)]
     return [sys.executable, "-P", "-m", "actors", "run", "--role", task.duty, *where]
 
 

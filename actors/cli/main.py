@@ -39,10 +39,12 @@ def cellferry() -> None:
 @click.option("--role", type=click.Choice([duty.value for duty in Duty]), required=True)
 @click.option("--cell", required=True)
 @click.option("--host", default="")
-def run(*, role: str, cell: str, host: str) -> None:
+@click.option("--replica", type=int, default=0)
+def run(*, role: str, cell: str, host: str, replica: int) -> None:
     """Play one role of a deployment, described by a line on standard input, until that is closed."""
     deployment = Deployment.decode(read_line())
-    anyio.run(serve, deployment, Task(duty=Duty(role), cell=CellPath.parse(cell), host=host))
+    task = Task(duty=Duty(role), cell=CellPath.parse(cell), host=host, replica=replica)
+    anyio.run(serve, deployment, task)
 
 
 cellferry.add_command(demo)

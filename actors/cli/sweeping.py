@@ -76,6 +76,8 @@ class Sweep:
     async def _drop_schemas(self) -> None:
         async with anyio.create_task_group() as tasks:
             for task in self._deployment.tasks():
+                if task.replica:
+                    continue
                 url = self._deployment.store_of(task.cell)
                 if url != SQLITE and task.duty is not Duty.HOST:
                     schema = self._deployment.schema("" if task.duty is Duty.CELL else task.duty, task.cell)

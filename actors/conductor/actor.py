@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Every plan begins by taking the server: the user hears as soon as that is decided.
 FIRST_STEP: Final = "take"
+#: How long an order waits for its decision before it is to be asked again: less than whoever placed it waits.
+DECIDED_S: Final = 25.0
 #: How long a watch waits for news before it says that there is none.
 WATCH_S: Final = 20.0
 
@@ -49,18 +51,22 @@ class Conductor:
         self._actor = Actor(
             post=post, store=store, inbox=inbox, clock=clock,
             handlers=(
-                *(Ensuring(request=order, accept=self._begin, ensure=self._take) for order in takes),
+                # What a restart goes on with is the conversation.
+                *(Ensuring(request=order, accept=self._begin, ensure=self._take, is_resumed=False) for order in takes),
                 Ensuring(request=say.WatchConversation, ensure=self._watch),
             ),
         )  # fmt: skip
         self._tasks: TaskGroup | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Go on with what was left open, then take orders until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            await self._conversations.resume(tasks)
-            await self._actor.run(task_status=task_status)
+        """Go on with what this slot left open, then take orders until cancelled; whoever is left has all that then."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                await self._conversations.resume(tasks)
+                await self._actor.run(task_status=task_status)
+        finally:
+            await self._conversations.let_go()
 
     def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
         goal = goal_of(order)
@@ -73,12 +79,13 @@ class Conductor:
             raise InvalidValue(name="key", value=None, rule="an order needs one, so that it is taken once")
         assert self._tasks is not None, "the conductor is not running"
         conversation = derived_id(moment.key)
-        journal = await self._store.transact(self._journals.read, conversation)
-        self._conversations.start(journal, self._tasks)
-        while not _is_decided(journal):
-            journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
-            if not self._conversations.is_running(conversation) and not _is_decided(journal):
-                raise Unavailable(what=f"conversation {conversation}", reason=waits_for or "another conductor has it")
+        await self._conversations.go_on(conversation, self._tasks)
+        journal, waits_for = await self._conversations.read(conversation)
+        with anyio.move_on_after(DECIDED_S):
+            while not _is_decided(journal):
+                journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
+        if not _is_decided(journal):
+            raise Unavailable(what=f"conversation {conversation}", reason=waits_for or "it is not decided yet")
         for entry in journal.entries:
             if entry.kind is Kind.REFUSED and entry.step == FIRST_STEP:
                 raise revive(decode_body(entry.payload, ErrorReport))

@@ -82,7 +82,7 @@ class Actor:
     async def _reconcile(self) -> None:
         for command in await self.store.transact(self.inbox.unfinished):
             handler = self._handlers.get(command.method)
-            if isinstance(handler, Ensuring):
+            if isinstance(handler, Ensuring) and handler.is_resumed:
                 await self._guarded(command.method, partial(self._go_on, handler, command))
 
     async def _go_on(self, handler: Ensuring, command: Command) -> Reply:

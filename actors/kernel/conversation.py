@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 import anyio
 import attrs
 
+from actors.kernel.leases import Leases
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
@@ -30,22 +31,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CALL_BUDGET_S: Final = 30.0
 GATHER_BUDGET_S: Final = 10.0
-LEASE_S: Final = 5.0
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 30.0
 #: How long a step that may still fail is asked again when its outcome is unknown, before it is undone.
 PATIENCE_S: Final = 120.0
-#: How long a watch of a conversation that nobody carries out is held up.
-IDLE_S: Final = 5.0
+#: How often it is looked for news of a conversation that another replica carries out.
+FOLLOW_S: Final = 0.2
 
 
 @attrs.define
 class _Watched:
     """A conversation as this replica last wrote it, and the event that its next entry sets."""
 
-    journal: Journal
+    journal: Journal | None = None  # None: it was not read yet.
     waits_for: str | None = None
     changed: anyio.Event = attrs.field(factory=anyio.Event)
+
+    @property
+    def count(self) -> int:
+        """Count the entries that are known of."""
+        return len(self.journal.entries) if self.journal is not None else 0
 
 
 class Conversations:
@@ -63,69 +68,94 @@ class Conversations:
         self._owner = owner
         self._plan_of = plan_of
         self._running: dict[str, _Watched] = {}
+        self._given_up: set[str] = set()  # What a mistake of ours ended: it would meet it again.
+        self._leases: Leases | None = None
         self._sweeper = Sweeper(post=post, store=store, journals=journals, plan_of=plan_of, pause_s=self.pause_s)
 
     def lease(self, conversation: str, server: str) -> Lease:
         """Say that this replica has a conversation from now on."""
-        return Lease(conversation=conversation, server=server, owner=self._owner, until_us=self._until_us())
+        return Lease(conversation=conversation, server=server, owner=self._owner)
 
     async def resume(self, tasks: TaskGroup) -> None:
-        """Take over and go on with every conversation that is not closed; sweep after those that are."""
-        tasks.start_soon(self._sweeper.run, name="sweeper")
-        for conversation in await self._store.transact(self._journals.still_open):
-            if conversation not in self._running:
-                journal = await self._store.transact(
-                    self._journals.take_over, conversation, owner=self._owner, until_us=self._until_us()
-                )
-                self.start(journal, tasks)
+        """Go on with what this slot had; from now on, take over what others let lie, and sweep after all."""
+        self._given_up.clear()
 
-    def start(self, journal: Journal, tasks: TaskGroup) -> None:
+        def adopt(conversation: str) -> None:
+            if conversation not in self._given_up:
+                self.start(conversation, tasks)
+
+        leases = self._leases = Leases(
+            store=self._store, journals=self._journals, events=self._post.events, owner=self._owner,
+            runs=self._running.keys, adopt=adopt,
+        )  # fmt: skip
+        await leases.inherit()
+        tasks.start_soon(leases.run, name="leases")
+        tasks.start_soon(self._sweeper.run, name="sweeper")
+
+    async def let_go(self) -> None:
+        """Leave everything to others, once this replica carries nothing out any more."""
+        if self._leases is not None:
+            await self._leases.let_go()
+
+    async def go_on(self, conversation: str, tasks: TaskGroup) -> None:
+        """Go on with a conversation in the background if it is this replica's; another's is left to that one."""
+        try:
+            await self._store.transact(self._journals.epoch, conversation, owner=self._owner)
+        except StaleEpoch:
+            return
+        self.start(conversation, tasks)
+
+    def start(self, conversation: str, tasks: TaskGroup) -> None:
         """Go on with a conversation, in the background, unless this replica does already."""
-        if journal.conversation not in self._running:
-            self._running[journal.conversation] = _Watched(journal)
-            tasks.start_soon(self._run, journal, name=f"conversation {journal.goal} {journal.conversation}")
+        if conversation not in self._running:
+            self._running[conversation] = _Watched()
+            tasks.start_soon(self._run, conversation, name=f"conversation {conversation}")
 
     def is_running(self, conversation: str) -> bool:
         """Tell whether this replica is carrying a conversation out."""
         return conversation in self._running
 
     async def changed(self, conversation: str, *, seen: int) -> tuple[Journal, str | None]:
-        """Wait until a conversation's journal has more than `seen` entries; give it, and what it waits for."""
-        while (watched := self._running.get(conversation)) is not None and len(watched.journal.entries) <= seen:
-            await watched.changed.wait()
-        journal, waits_for = await self.read(conversation)
-        if len(journal.entries) <= seen and journal.entries[-1].kind is not Kind.RELEASED:
-            # Nobody carries it out here: whoever asks must not ask again at once.
-            await anyio.sleep(IDLE_S)
-        return journal, waits_for
+        """Wait until a conversation's journal has more than `seen` entries; give it, and what it waits for.
+
+        Whichever replica carries it out: of what is not this one's the store tells, now and then.
+        """
+        while True:
+            while (watched := self._running.get(conversation)) is not None and watched.count <= seen:
+                await watched.changed.wait()
+            journal, waits_for = await self.read(conversation)
+            if len(journal.entries) > seen or journal.entries[-1].kind is Kind.RELEASED:
+                return journal, waits_for
+            await anyio.sleep(FOLLOW_S)
 
     async def read(self, conversation: str) -> tuple[Journal, str | None]:
         """Give a conversation's journal as it is, and what it waits for."""
         watched = self._running.get(conversation)
-        if watched is not None:
+        if watched is not None and watched.journal is not None:
             return watched.journal, watched.waits_for
-        return await self._store.transact(self._journals.read, conversation), None
+        return await self._store.transact(self._journals.standing, conversation)
 
     # --- one conversation --------------------------------------------------------------------------------------
 
-    async def _run(self, journal: Journal) -> None:
-        conversation = journal.conversation
+    async def _run(self, conversation: str) -> None:
         try:
-            await self._steadily(self._carry_out, journal)
+            await self._steadily(self._carry_out, conversation)
             self._sweeper.wake()
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
         except Exception as error:  # noqa: BLE001  our mistake in one conversation must not end the others
+            self._given_up.add(conversation)
             self._post.events.emit("conversation_failed", conversation=conversation, error=repr(error))
             await self._store.transact(self._journals.park, conversation, f"a mistake of cellferry: {error!r}")
         finally:
             watched = self._running.pop(conversation)
             watched.changed.set()
 
-    async def _carry_out(self, journal: Journal) -> None:
-        epoch = await self.epoch_of(journal)
+    async def _carry_out(self, conversation: str) -> None:
+        epoch = await self._store.transact(self._journals.epoch, conversation, owner=self._owner)
         # What was written last may be there although the store said that it is away: only the store knows.
-        journal = await self._store.transact(self._journals.read, journal.conversation)
+        journal, waits_for = await self._store.transact(self._journals.standing, conversation)
+        self._tell(journal, waits_for)
         await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
 
     async def _steadily(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
@@ -168,9 +198,7 @@ class Conversations:
 
     async def renew(self, journal: Journal) -> int:
         """Take the next epoch for a conversation; raise `StaleEpoch` when another conductor has it."""
-        return await self._store.transact(
-            self._journals.renew, journal.conversation, owner=self._owner, until_us=self._until_us()
-        )
+        return await self._store.transact(self._journals.renew, journal.conversation, owner=self._owner)
 
     async def lowest_open(self, *, but: str) -> int:
         """Give the lowest epoch of the conversations that are not closed, `but` left out."""
@@ -197,9 +225,6 @@ class Conversations:
     def pause_s(self, tries: int) -> float:
         """Tell how long to wait before the next try: doubling, with jitter, up to a limit."""
         return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * self._random.uniform())
-
-    def _until_us(self) -> int:
-        return self._clock.now_us() + round(LEASE_S * 1_000_000)
 
 
 class _Run:

@@ -40,6 +40,7 @@ class Ensuring:
     ensure: Callable[[Any, Moment], Awaitable[Any]]
     accept: Callable[[Connection, Any, Moment], None] = lambda _connection, _request, _moment: None
     settle: Callable[[Connection, Any, Any, Moment], Any] = as_it_is
+    is_resumed: bool = True  # Whether a restart finishes it before messages are taken; else only who asks again does.
 
 
 Handler: TypeAlias = Transactional | Ensuring

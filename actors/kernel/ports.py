@@ -214,12 +214,20 @@ class Inbox(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Lease:
-    """Who has a conversation, until when by its own clock.  Clocks only start a takeover; epochs decide."""
+    """Who has a conversation from now on, and for as long as it renews the lease of all that it has."""
 
     conversation: str
     server: str
     owner: str
-    until_us: int
+
+
+@attrs.frozen(kw_only=True)
+class Holder:
+    """Who has open conversations, how many, and how often it has renewed its lease; None: it has given it up."""
+
+    owner: str
+    beats: int | None
+    count: int
 
 
 class Journals(Protocol):
@@ -233,11 +241,31 @@ class Journals(Protocol):
         """Write an entry; raise `StaleEpoch` when another owner has the conversation."""
         ...
 
-    def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
+    def keep(self, connection: Connection, owner: str, *, is_first: bool = False) -> None:
+        """Renew the lease of all that an owner has; for the first time, forget those of its slot's earlier lives."""
+        ...
+
+    def let_go(self, connection: Connection, owner: str) -> None:
+        """Give the lease up of all that an owner has."""
+        ...
+
+    def holders(self, connection: Connection) -> tuple[Holder, ...]:
+        """List who has open conversations."""
+        ...
+
+    def held_by(self, connection: Connection, owner: str) -> tuple[str, ...]:
+        """List the conversations that an owner has, oldest first."""
+        ...
+
+    def take(self, connection: Connection, conversation: str, *, owner: str, holder: Holder) -> bool:
+        """Take a conversation over if it is the holder's and he has not renewed his lease; tell whether it was."""
+        ...
+
+    def take_over(self, connection: Connection, conversation: str, *, owner: str) -> None:
         """Become the owner, under the next epoch."""
         ...
 
-    def renew(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> int:
+    def renew(self, connection: Connection, conversation: str, *, owner: str) -> int:
         """Take the next epoch for a conversation that this owner still has; raise `StaleEpoch` when it has not."""
         ...
 
@@ -249,12 +277,12 @@ class Journals(Protocol):
         """Give a journal; raise `NotFound` when there is none."""
         ...
 
-    def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
-        """Give the epoch a conversation is at; raise `StaleEpoch` when another owner has it."""
+    def standing(self, connection: Connection, conversation: str) -> tuple[Journal, str | None]:
+        """Give a journal and what its conversation waits for; raise `NotFound` when there is none."""
         ...
 
-    def still_open(self, connection: Connection) -> tuple[str, ...]:
-        """List the conversations that are not closed."""
+    def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
+        """Give the epoch a conversation is at; raise `StaleEpoch` when another owner has it."""
         ...
 
     def next_epoch(self, connection: Connection) -> int:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from protocol.states import Goal
 
 BUDGET_S: Final = 30.0
+#: How often it is looked for what another conductor left that has died and does not come back.
+IDLE_S: Final = 20.0
 
 
 class Sweeper:
@@ -56,7 +58,7 @@ class Sweeper:
                 self._post.events.emit("sweep_waits", error=str(error))
                 is_swept = False
             tries = 0 if is_swept else tries + 1
-            with anyio.move_on_after(None if is_swept else self._pause_s(tries)):
+            with anyio.move_on_after(IDLE_S if is_swept else self._pause_s(tries)):
                 await self._woken.wait()
 
     async def _sweep(self) -> bool:

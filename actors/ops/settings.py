@@ -25,6 +25,7 @@ HOSTS_MAX: Final = 10_000
 OTHERS_MAX: Final = 1_000
 #: Cells with hosts that it takes before anything can be ferried.
 HOST_CELLS_MIN: Final = 2
+CONDUCTORS_MAX: Final = 16
 AMOUNT_MAX: Final = 2**31 - 1
 IMAGE_BYTES_MAX: Final = 2**40
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -136,6 +137,7 @@ class Cloud:
     flavors: tuple[Flavor, ...]
     images: tuple[ImageSettings, ...] = ()
     volumes: tuple[VolumeSettings, ...] = ()
+    conductors: int = attrs.field(default=1, validator=_amount(CONDUCTORS_MAX))
     driver: str = attrs.field(default=DRIVERS[0], validator=_driver)
 
     def __attrs_post_init__(self) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from actors.kernel.ports import Connection, Lease
+from actors.kernel.leases import slot_of
+from actors.kernel.ports import Connection, Holder, Lease
 from actors.store.statements import Statement
-from actors.store.tables import CONVERSATIONS, COUNTERS, ENTRIES
+from actors.store.tables import CONVERSATIONS, COUNTERS, ENTRIES, LEASES
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
 from protocol.states import Goal
@@ -19,12 +20,29 @@ _CHANGE: Final = update(CONVERSATIONS).where(_IS_IT)
 
 _FIND: Final = Statement(_ROW.where(_IS_IT))
 _LOCK: Final = Statement(
-    select(CONVERSATIONS.c.server, CONVERSATIONS.c.epoch, CONVERSATIONS.c.waits_for, CONVERSATIONS.c.is_closed)
+    select(
+        CONVERSATIONS.c.server,
+        CONVERSATIONS.c.owner,
+        CONVERSATIONS.c.epoch,
+        CONVERSATIONS.c.waits_for,
+        CONVERSATIONS.c.is_closed,
+    )
     .where(_IS_IT)
     .with_for_update()
 )
 _ALL: Final = Statement(_ROW.order_by(CONVERSATIONS.c.first_epoch))
-_STILL_OPEN: Final = Statement(select(CONVERSATIONS.c.conversation).where(_OPEN).order_by(CONVERSATIONS.c.first_epoch))
+_HELD_BY: Final = Statement(
+    select(CONVERSATIONS.c.conversation)
+    .where(_OPEN, CONVERSATIONS.c.owner == bindparam("by"))
+    .order_by(CONVERSATIONS.c.first_epoch)
+)
+_HOLDERS: Final = Statement(
+    select(CONVERSATIONS.c.owner, LEASES.c.beats, func.count().label("held"))
+    .select_from(CONVERSATIONS.outerjoin(LEASES, LEASES.c.owner == CONVERSATIONS.c.owner))
+    .where(_OPEN)
+    .group_by(CONVERSATIONS.c.owner, LEASES.c.beats)
+    .order_by(CONVERSATIONS.c.owner)
+)
 _LOWEST_OPEN: Final = Statement(
     select(func.min(CONVERSATIONS.c.first_epoch)).where(_OPEN, CONVERSATIONS.c.conversation != bindparam("but"))
 )
@@ -35,11 +53,20 @@ _UNSWEPT: Final = Statement(
 )
 _BEGIN: Final = Statement(insert(CONVERSATIONS))
 _GO_ON: Final = Statement(_CHANGE.values(waits_for=None, is_closed=bindparam("is_over")))
-_TAKE_OVER: Final = Statement(
-    _CHANGE.values(owner=bindparam("by"), epoch=bindparam("under"), until_us=bindparam("end_us"))
-)
+_TAKE_OVER: Final = Statement(_CHANGE.values(owner=bindparam("by"), epoch=bindparam("under")))
 _PARK: Final = Statement(_CHANGE.values(waits_for=bindparam("reason")))
 _SWEPT: Final = Statement(_CHANGE.values(is_swept=True))
+
+_KEEP: Final = Statement(
+    lambda insert: (
+        insert(LEASES)
+        .values(owner=bindparam("by"), beats=1)
+        .on_conflict_do_update(index_elements=["owner"], set_={"beats": LEASES.c.beats + 1})
+    )
+)
+_LET_GO: Final = Statement(delete(LEASES).where(LEASES.c.owner == bindparam("by")))
+_KEEPERS: Final = Statement(select(LEASES.c.owner))
+_BEATS: Final = Statement(select(LEASES.c.beats).where(LEASES.c.owner == bindparam("by")))
 
 _WRITE: Final = Statement(insert(ENTRIES))
 _READ: Final = Statement(select(ENTRIES).where(ENTRIES.c.conversation == bindparam("which")).order_by(ENTRIES.c.seq))
@@ -66,7 +93,7 @@ class SqlJournals:
         epoch = self.next_epoch(connection)
         _BEGIN.run(
             connection, conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
-            first_epoch=epoch, epoch=epoch, until_us=lease.until_us, waits_for=None, is_closed=False, is_swept=False,
+            first_epoch=epoch, epoch=epoch, waits_for=None, is_closed=False, is_swept=False,
         )  # fmt: skip
         entry = Entry(seq=0, epoch=epoch, kind=Kind.BEGIN, at_us=at_us, payload=payload)
         self._write(connection, lease.conversation, entry)
@@ -85,15 +112,47 @@ class SqlJournals:
         if row.waits_for is not None or row.is_closed is not is_over:
             _GO_ON.run(connection, which=conversation, is_over=is_over)
 
-    def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
-        """Become the owner of a conversation, under the next epoch."""
-        _TAKE_OVER.run(connection, which=conversation, by=owner, under=self.next_epoch(connection), end_us=until_us)
-        return self.read(connection, conversation)
+    def keep(self, connection: Connection, owner: str, *, is_first: bool = False) -> None:
+        """Renew the lease of all that an owner has; for the first time, forget those of its slot's earlier lives."""
+        if is_first:
+            for keeper in _KEEPERS.scalars(connection):
+                if slot_of(keeper) == slot_of(owner):
+                    _LET_GO.run(connection, by=keeper)
+        _KEEP.run(connection, by=owner)
 
-    def renew(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> int:
+    def let_go(self, connection: Connection, owner: str) -> None:
+        """Give the lease up of all that an owner has."""
+        _LET_GO.run(connection, by=owner)
+
+    def holders(self, connection: Connection) -> tuple[Holder, ...]:
+        """List who has open conversations."""
+        return tuple(Holder(owner=row.owner, beats=row.beats, count=row.held) for row in _HOLDERS.all(connection))
+
+    def held_by(self, connection: Connection, owner: str) -> tuple[str, ...]:
+        """List the open conversations that an owner has, oldest first."""
+        return _HELD_BY.scalars(connection, by=owner)
+
+    def take(self, connection: Connection, conversation: str, *, owner: str, holder: Holder) -> bool:
+        """Take a conversation over if it is still the holder's and he has not renewed his lease since he was seen.
+
+        A slot need not wait for its own earlier life.
+        """
+        row = _LOCK.one(connection, which=conversation)
+        is_heir = slot_of(holder.owner) == slot_of(owner)
+        is_his = row.owner == holder.owner and not row.is_closed
+        if not is_his or not (is_heir or _BEATS.scalar(connection, by=holder.owner) == holder.beats):
+            return False
+        self.take_over(connection, conversation, owner=owner)
+        return True
+
+    def take_over(self, connection: Connection, conversation: str, *, owner: str) -> None:
+        """Become the owner of a conversation, under the next epoch."""
+        _TAKE_OVER.run(connection, which=conversation, by=owner, under=self.next_epoch(connection))
+
+    def renew(self, connection: Connection, conversation: str, *, owner: str) -> int:
         """Take the next epoch for a conversation that this owner still has; raise `StaleEpoch` when another has it."""
         self.epoch(connection, conversation, owner=owner)
-        self.take_over(connection, conversation, owner=owner, until_us=until_us)
+        self.take_over(connection, conversation, owner=owner)
         return self.epoch(connection, conversation, owner=owner)
 
     def park(self, connection: Connection, conversation: str, waits_for: str | None) -> None:
@@ -102,6 +161,10 @@ class SqlJournals:
 
     def read(self, connection: Connection, conversation: str) -> Journal:
         """Give a conversation's journal."""
+        return self.standing(connection, conversation)[0]
+
+    def standing(self, connection: Connection, conversation: str) -> tuple[Journal, str | None]:
+        """Give a conversation's journal, and what it waits for."""
         row = _FIND.first(connection, which=conversation)
         if row is None:
             raise NotFound(kind="conversation", name=conversation)
@@ -112,7 +175,8 @@ class SqlJournals:
             )
             for each in _READ.all(connection, which=conversation)
         )  # fmt: skip
-        return Journal(conversation=conversation, server=row.server, goal=Goal(row.goal), entries=entries)
+        journal = Journal(conversation=conversation, server=row.server, goal=Goal(row.goal), entries=entries)
+        return journal, row.waits_for
 
     def epoch(self, connection: Connection, conversation: str, *, owner: str) -> int:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another owner has it."""
@@ -121,10 +185,6 @@ class SqlJournals:
             # Whatever epoch its former owner had, the new one's is higher.
             raise StaleEpoch(server=row.server, epoch=row.epoch - 1, highest=row.epoch)
         return int(row.epoch)
-
-    def still_open(self, connection: Connection) -> tuple[str, ...]:
-        """List the conversations that are not closed, oldest first."""
-        return _STILL_OPEN.scalars(connection)
 
     def next_epoch(self, connection: Connection) -> int:
         """Take the next number of the one rising counter."""

@@ -100,11 +100,15 @@ CONVERSATIONS: Final = Table(
     Column("owner", Text, nullable=False),
     Column("first_epoch", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    Column("until_us", BigInteger, nullable=False),
     Column("waits_for", Text),
     Column("is_closed", Boolean, nullable=False, index=True),
     Column("is_swept", Boolean, nullable=False, index=True),
 )  # fmt: skip
+
+#: A row an owner: how often it has renewed the lease of all its conversations.
+LEASES: Final = Table(
+    "leases", METADATA, Column("owner", Text, primary_key=True), Column("beats", BigInteger, nullable=False)
+)
 
 ENTRIES: Final = Table(
     "entries", METADATA,
@@ -137,7 +141,7 @@ def _metadata(records: Iterable[type[Record]], *others: Table) -> MetaData:
 CELL_TABLES: Final = _metadata(CELL_RECORDS)
 ROOT_TABLES: Final = _metadata((*CELL_RECORDS, *ROOT_RECORDS))
 HOST_TABLES: Final = _metadata(HOST_RECORDS)
-CONDUCTOR_TABLES: Final = _metadata((), CONVERSATIONS, ENTRIES, COUNTERS)
+CONDUCTOR_TABLES: Final = _metadata((), CONVERSATIONS, LEASES, ENTRIES, COUNTERS)
 
 
 def partner_tables(*records: type[Record]) -> MetaData:

@@ -5,6 +5,7 @@ import json
 import attrs
 
 from protocol.bodies import from_plain, to_plain
+from sim.cases.layout import Layout
 from sim.cases.workload import Op
 from sim.faults import FaultKind, Plan, plan_from_plain, plan_to_plain
 
@@ -18,11 +19,16 @@ class Case:
     seed: int
     cells: int = 4
     hosts: int = 5
+    conductors: int = 1
     minutes: float = 10.0  # Of virtual time with faults; the healing that follows takes as long as it needs.
     setup: tuple[Op, ...] = ()  # Carried out one after the other before any fault.
     ops: tuple[Op, ...] = ()
     faults: Plan = ()
     strategy: str = "shuffled"  # Of the event loop: shuffled, fifo or pct.
+
+    def layout(self) -> Layout:
+        """Make the cloud that it is run in."""
+        return Layout.tree(cells=self.cells, hosts=self.hosts, conductors=self.conductors)
 
     def to_json(self) -> str:
         """Write the case."""

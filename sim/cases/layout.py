@@ -14,9 +14,16 @@ TREE: Final = ("api", "api!eu", "api!eu!eu-1", "api!eu!eu-2", "api!us")
 HOSTS: Final = {"api!eu!eu-1": ("h1", "h2"), "api!eu!eu-2": ("h3",), "api!us": ("h4",)}
 #: A generated tree: so many children a cell at most, and so large at most.
 CHILDREN_MAX: Final = 3
+#: What separates a process's name from the number of its replica.
+REPLICA: Final = "~"
 CELLS_MIN: Final = 2
 CELLS_MAX: Final = 200
 HOSTS_MAX: Final = 1000
+
+
+def replica_name(name: str, number: int) -> str:
+    """Name a replica of an actor: the first one as the actor itself."""
+    return f"{name}{REPLICA}{number}" if number else name
 
 
 def host_of(name: str, cell: CellPath) -> Host:
@@ -34,14 +41,15 @@ def _hosts() -> dict[str, CellPath]:
 
 @attrs.frozen(kw_only=True)
 class Layout:
-    """Which cells and hosts a world has, and what the hosts have to give where it is not the usual."""
+    """Which cells, hosts and conductors a world has, and what the hosts have to give where it is not the usual."""
 
     cells: tuple[CellPath, ...] = attrs.field(factory=_cells)
     hosts: dict[str, CellPath] = attrs.field(factory=_hosts)
     records: dict[str, Host] = attrs.field(factory=dict)
+    conductors: int = 1  # Replicas that run at once.
 
     @classmethod
-    def tree(cls, *, cells: int, hosts: int) -> "Layout":
+    def tree(cls, *, cells: int, hosts: int, conductors: int = 1) -> "Layout":
         """Make a tree of so many cells, three levels deep where it can be, with hosts in all cells but the root."""
         if not CELLS_MIN <= cells <= CELLS_MAX:
             raise InvalidValue(name="cells", value=cells, rule=f"it must be from {CELLS_MIN} to {CELLS_MAX}")
@@ -53,8 +61,9 @@ class Layout:
             paths.append(CellPath.parse(f"{parent}!c{number}"))
         places = paths[1:]
         return cls(
-            cells=tuple(paths), hosts={f"h{number + 1}": places[number % len(places)] for number in range(hosts)}
-        )
+            cells=tuple(paths), hosts={f"h{number + 1}": places[number % len(places)] for number in range(hosts)},
+            conductors=conductors,
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path) -> "Layout":
@@ -64,6 +73,7 @@ class Layout:
         return cls(
             cells=tuple(cell.path for cell in cloud.cells),
             hosts={host.name: host.cell for host in cloud.hosts},
+            conductors=cloud.conductors,
             records={
                 host.name: Host(
                     name=host.name, vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,
@@ -77,6 +87,11 @@ class Layout:
     def root(self) -> CellPath:
         """The cell that has no parent."""
         return next(cell for cell in self.cells if cell.parent is None)
+
+    @property
+    def conductor_names(self) -> tuple[str, ...]:
+        """Name the conductor's replicas: the first as its mailbox, each other with its number."""
+        return tuple(replica_name("conductor", number) for number in range(self.conductors))
 
     def children(self, cell: CellPath) -> tuple[CellPath, ...]:
         """The cells directly below one."""

@@ -7,7 +7,7 @@ from typing import Final
 from protocol.cell_path import CellPath, host_mailbox
 from protocol.moves.plans import PLANS
 from sim.cases.case import Case
-from sim.cases.layout import Layout
+from sim.cases.layout import REPLICA, Layout
 from sim.cases.workload import Op
 from sim.faults import Family, Fault, FaultKind
 
@@ -29,8 +29,13 @@ OF_A_QUEUE: Final = frozenset({FaultKind.UNROUTABLE, FaultKind.CONSUMER_GONE})
 
 
 def conductor_of(layout: Layout) -> str:
-    """Name the conductor's process."""
+    """Name the conductor's process; of several, the first one's."""
     return f"{layout.root}/conductor"
+
+
+def conductors_of(layout: Layout) -> tuple[str, ...]:
+    """Name the processes of all replicas of the conductor."""
+    return tuple(f"{layout.root}/{name}" for name in layout.conductor_names)
 
 
 def link_of(cell: CellPath) -> str:
@@ -46,7 +51,7 @@ def host_names(layout: Layout) -> tuple[str, ...]:
 def process_names(layout: Layout) -> tuple[str, ...]:
     """Name every process of a world, each once."""
     return (
-        conductor_of(layout),
+        *conductors_of(layout),
         *(f"{layout.root}/{partner}" for partner in PARTNERS),
         *(f"{cell}/cell" for cell in layout.cells),
         *(link_of(cell) for cell in layout.cells),
@@ -66,8 +71,10 @@ def links(layout: Layout) -> tuple[tuple[str, str], ...]:
 
 def queue_names(layout: Layout, cell: CellPath) -> tuple[str, ...]:
     """Name the queues of a cell's broker that its processes read from."""
-    mailboxes = [name.partition("/")[2] for name in process_names(layout) if _cell(name) == cell]
-    answers = [f"replies:{mailbox}:0" for mailbox in mailboxes if mailbox != "link"]
+    processes = [name.partition("/")[2] for name in process_names(layout) if _cell(name) == cell]
+    replicas = [name.partition(REPLICA) for name in processes]
+    mailboxes = tuple(dict.fromkeys(mailbox for mailbox, _, _ in replicas))
+    answers = [f"replies:{mailbox}:{slot or 0}" for mailbox, _, slot in replicas if mailbox != "link"]
     neighbours = [*layout.children(cell), *([cell.parent] if cell.parent else [])]
     return (*mailboxes, *answers, *(f"from:{neighbour}" for neighbour in neighbours))
 
@@ -97,7 +104,7 @@ def _cell(process: str) -> CellPath:
 
 def mistakes(case: Case, layout: Layout | None = None) -> list[str]:
     """Tell what a case names that its world does not have."""
-    layout = layout or Layout.tree(cells=case.cells, hosts=case.hosts)
+    layout = layout or case.layout()
     return [*_mistaken_ops(case, layout), *_mistaken_faults(case, layout)]
 
 

@@ -12,6 +12,7 @@ from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.moves.plans import PLANS
 from protocol.saga import read
 from protocol.states import Goal
+from sim.cases.layout import REPLICA
 from sim.history import Happening, Journaled
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ NS_PER_S: Final = 1_000_000_000
 EXECUTE: Final = "execute"
 UNDO: Final = "undo"
 HOST: Final = "host:"
-#: What a second replica of an actor is told from the first by.
-REPLICA: Final = "~"
 #: The parts of a step's key: conversation, attempt, step, way.
 KEY_PARTS: Final = 4
 

@@ -108,12 +108,11 @@ class WatchedJournals(SqlJournals):
         super().append(connection, conversation, entry)
         self._note(connection, conversation, entry)
 
-    def take_over(self, connection: Connection, conversation: str, *, owner: str, until_us: int) -> Journal:
+    def take_over(self, connection: Connection, conversation: str, *, owner: str) -> None:
         """Become the owner, and note under which epoch."""
-        journal = super().take_over(connection, conversation, owner=owner, until_us=until_us)
+        super().take_over(connection, conversation, owner=owner)
         epoch = self.epoch(connection, conversation, owner=owner)
         self._history.record(TakenOver(process=self._process, conversation=conversation, epoch=epoch))
-        return journal
 
     def _note(self, connection: Connection, conversation: str, entry: Entry) -> None:
         if conversation not in self._about:

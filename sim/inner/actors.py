@@ -58,6 +58,7 @@ class Ensuring:
     ensure: Callable[[Any, Moment], Working]
     accept: Callable[[Any, Moment], None] = _nothing
     settle: Callable[[Any, Any, Moment], Any] = _as_it_is
+    is_resumed: bool = True
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -114,7 +115,8 @@ class Actor:
         """Finish, after a restart, what was accepted and never answered."""
         for command in self.memory.unfinished():
             handler = self.ensurings[type(command.request)]
-            self._set_to_work(handler, command.request, command, self.moment(command, _FRESH), None)
+            if handler.is_resumed:
+                self._set_to_work(handler, command.request, command, self.moment(command, _FRESH), None)
 
     # --- intake ----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from actors.conductor.actor import FIRST_STEP, goal_of
+from actors.conductor.actor import DECIDED_S, FIRST_STEP, goal_of
+from actors.kernel.conversation import FOLLOW_S
 from protocol.bodies import decode_body, encode_body
 from protocol.cell_path import Address
 from protocol.errors import (
@@ -30,6 +31,7 @@ from sim.inner.conversing import Asking, Run
 from sim.inner.memory import Reply
 from sim.inner.patience import Patience
 from sim.inner.sweeping import SWEEP, Sweep
+from sim.inner.tending import Tending
 from sim.points import AFTER_SEND, of_key, point_of
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
 LOST: Final = "conversation_lost"
 ORDERS: Final = (say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume)
-#: How often the decision about an order is looked for.
-DECIDED_S: Final = 0.005
+#: How often the decision about an order is looked for, of a conversation that this replica carries out.
+LOOK_S: Final = 0.005
 
 
 @attrs.define(eq=False)
@@ -67,6 +69,7 @@ class Conductor(Actor):
         self.link = link
         self.running: dict[str, Run | Sweep] = {}  # By conversation; the sweep is among them.
         self.lost = 0  # Conversations that another conductor had taken over.
+        self._given_up: set[str] = set()
         self._asked: dict[int, tuple[_Waiting, int]] = {}
         self._patience = Patience(self.process, setting.agenda, is_asked=self.waits_for, give_up=self._give_up)
         self.process.when_crashed.append(self._drop_all)
@@ -74,6 +77,7 @@ class Conductor(Actor):
 
     def _drop_all(self) -> None:
         self.running.clear()
+        self._given_up.clear()
         self._asked.clear()
 
     # --- orders ------------------------------------------------------------------------------------------------
@@ -81,22 +85,25 @@ class Conductor(Actor):
     @cached_property
     def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
         """List what users ask."""
-        return {order: Ensuring(accept=self._begin, ensure=self._take) for order in ORDERS}
+        return {order: Ensuring(accept=self._begin, ensure=self._take, is_resumed=False) for order in ORDERS}
 
     def _begin(self, order: Any, moment: Moment) -> None:
         payload = encode_body(Brief(root=self.cell, order=order))
         self.journals.begin(
-            derived_id(moment.key), server=order.server, goal=goal_of(order), owner=self.name, payload=payload,
+            derived_id(moment.key), server=order.server, goal=goal_of(order), owner=self.owner, payload=payload,
             at_us=moment.now_us,
         )  # fmt: skip
 
     def _take(self, order: Any, moment: Moment) -> Working:
         conversation = derived_id(moment.key)
-        self.start(conversation)
+        if self.journals.kept[conversation].owner == self.owner:
+            self.start(conversation)
+        since_s = self.setting.agenda.now_s
         while (decided := _decision(self.journals.read(conversation))) is None:
-            if conversation not in self.running:
-                raise Unavailable(what=f"conversation {conversation}", reason="another conductor has it")
-            yield DECIDED_S
+            if self.setting.agenda.now_s - since_s >= DECIDED_S:
+                reason = self.journals.kept[conversation].waits_for or "it is not decided yet"
+                raise Unavailable(what=f"conversation {conversation}", reason=reason)
+            yield LOOK_S if conversation in self.running else FOLLOW_S
         if decided.kind is Kind.REFUSED:
             raise revive(decode_body(decided.payload, ErrorReport))
         return say.Accepted(conversation=conversation, server=order.server)
@@ -108,13 +115,20 @@ class Conductor(Actor):
         for begin in self.process.when_started:
             begin()
 
+    @property
+    def owner(self) -> str:
+        """Name this very life of the replica."""
+        return f"{self.name}#{self.process.run}"
+
     def resume(self) -> None:
-        """Take over and go on with every conversation that is not closed; sweep after those that are."""
+        """Go on with what this slot had; from now on, take over what others let lie, and sweep after all."""
         self.sweep()
-        for conversation in tuple(self.journals.open):
-            if conversation not in self.running:
-                self.journals.take_over(conversation, owner=self.name)
-                self.start(conversation)
+        self.process.later(0.0, Tending(self).begin)
+
+    def adopt(self, conversation: str) -> None:
+        """Carry out what is this replica's, unless a mistake of ours has ended it."""
+        if conversation not in self._given_up:
+            self.start(conversation)
 
     def start(self, conversation: str) -> None:
         """Go on with a conversation, unless this replica does already."""
@@ -147,6 +161,7 @@ class Conductor(Actor):
             self.running.pop(run.conversation, None)
             self.note("conversation_failed", f"{run.conversation}: {error!r}")
             if isinstance(run, Run):
+                self._given_up.add(run.conversation)
                 self.journals.park(run.conversation, f"a mistake of cellferry: {error!r}")
         else:
             if isinstance(waits_for, tuple):

@@ -80,7 +80,7 @@ class Run:
                 return
 
     def _carry_out(self) -> Talking:
-        self._epoch = self._journals.epoch(self.conversation, owner=self._conductor.name)
+        self._epoch = self._journals.epoch(self.conversation, owner=self._conductor.owner)
         self._journal = self._journals.read(self.conversation)
         while True:
             decision = next_command(self._plan, self._journal)
@@ -156,7 +156,7 @@ class Run:
 
     def _renew(self) -> None:
         self._check_store()
-        self._epoch = self._journals.renew(self.conversation, owner=self._conductor.name)
+        self._epoch = self._journals.renew(self.conversation, owner=self._conductor.owner)
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class Run:
         )
 
     def _park(self, waits_for: str) -> None:
-        self._journals.epoch(self.conversation, owner=self._conductor.name)
+        self._journals.epoch(self.conversation, owner=self._conductor.owner)
         self._check_store()
         self._journals.park(self.conversation, waits_for)
 

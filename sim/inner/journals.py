@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from actors.kernel.leases import slot_of
+from actors.kernel.ports import Holder
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
 from protocol.truth import ConversationTruth
@@ -38,6 +40,7 @@ class Journals:
         self._counter = 0
         self.kept: dict[str, Kept] = {}
         self.open: dict[str, Kept] = {}  # Oldest first.
+        self._beats: dict[str, int] = {}  # How often each owner has renewed the lease of all that it has.
         self._unswept: dict[str, Kept] = {}
 
     def begin(self, conversation: str, *, server: str, goal: Goal, owner: str, payload: bytes, at_us: int) -> None:
@@ -49,7 +52,7 @@ class Journals:
         journal = Journal(conversation=conversation, server=server, goal=goal, entries=(entry,))
         kept = Kept(journal, owner, first_epoch=self._counter, epoch=self._counter)
         self.kept[conversation] = self.open[conversation] = kept
-        self._note(owner, journal, entry)
+        self._note(slot_of(owner), journal, entry)
 
     def append(self, conversation: str, entry: Entry, *, by: str) -> Journal:
         """Write an entry, if the conversation still is at the entry's epoch; else another owner has it."""
@@ -65,12 +68,39 @@ class Journals:
         self._note(by, kept.journal, entry)
         return kept.journal
 
+    def keep(self, owner: str) -> None:
+        """Renew the lease of all that an owner has."""
+        self._beats[owner] = self._beats.get(owner, 0) + 1
+
+    def holders(self) -> tuple[Holder, ...]:
+        """List who has open conversations, how many, and how often each has renewed its lease."""
+        counts: dict[str, int] = {}
+        for kept in self.open.values():
+            counts[kept.owner] = counts.get(kept.owner, 0) + 1
+        return tuple(
+            Holder(owner=owner, beats=self._beats.get(owner), count=count) for owner, count in sorted(counts.items())
+        )
+
+    def held_by(self, owner: str) -> tuple[str, ...]:
+        """List the open conversations that an owner has, oldest first."""
+        return tuple(name for name, kept in self.open.items() if kept.owner == owner)
+
+    def take(self, conversation: str, *, owner: str, holder: Holder) -> bool:
+        """Take a conversation over if it is still the holder's and he has not renewed his lease since he was seen."""
+        kept = self.kept[conversation]
+        is_heir = slot_of(holder.owner) == slot_of(owner)
+        is_his = kept.owner == holder.owner and conversation in self.open
+        if not is_his or not (is_heir or self._beats.get(holder.owner) == holder.beats):
+            return False
+        self.take_over(conversation, owner=owner)
+        return True
+
     def take_over(self, conversation: str, *, owner: str) -> int:
         """Become the owner of a conversation, under the next epoch."""
         self._counter += 1
         kept = self.kept[conversation]
         kept.owner, kept.epoch = owner, self._counter
-        self._history.record(TakenOver(process=owner, conversation=conversation, epoch=kept.epoch))
+        self._history.record(TakenOver(process=slot_of(owner), conversation=conversation, epoch=kept.epoch))
         return kept.epoch
 
     def renew(self, conversation: str, *, owner: str) -> int:

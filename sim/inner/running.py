@@ -49,7 +49,7 @@ def _run(
     is_hashed: bool,
 ) -> Outcome:  # fmt: skip
     world = InnerWorld(
-        layout or Layout.tree(cells=case.cells, hosts=case.hosts), seed=case.seed, plan=case.faults,
+        layout or case.layout(), seed=case.seed, plan=case.faults,
         history=QuickHistory,
     )  # fmt: skip
     tally = Tally()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sim.cases.layout import replica_name
 from sim.faults import FaultKind
 from sim.history import Crashed, GuestOff, Paused, Resumed, Started
 
@@ -28,7 +29,6 @@ class Troubles:
         self._world = world
         self._setting = world.setting
         self._setting.befall = self._befall
-        self._usurpers = 0
         self._stopped: dict[str, int] = {}  # Processes that are down or stand still, and since which run.
 
     def begin(self) -> None:
@@ -140,8 +140,7 @@ class Troubles:
         for_s = min(fault.for_s, LONGEST_S)
         self._pause(None, first.process, for_s)
         self._setting.agenda.after(for_s + DOWN_S, self._tell_usurped, fault, first, first.lost)
-        self._usurpers += 1
-        usurper = self._world.conductor(f"conductor~{self._usurpers}")
+        usurper = self._world.conductor(replica_name("conductor", len(self._world.conductors)))
         self._world.conductors.append(usurper)
         self._setting.history.record(Started(process=usurper.name, run=1))
         usurper.begin()

@@ -58,7 +58,10 @@ class InnerWorld:
         self._make_cells()
         self._make_partners()
         self._make_hosts()
-        self.conductors = [self.conductor("conductor")]
+        self._turn = 0
+        self.conductors = [self.conductor(replica) for replica in layout.conductor_names]
+        for conductor in self.conductors:
+            conductor.begin()
         self.users = Users(self.setting, layout.root, self.active_conductor)
 
     # --- making it ---------------------------------------------------------------------------------------------
@@ -112,9 +115,10 @@ class InnerWorld:
         return made
 
     def active_conductor(self) -> Conductor:
-        """Give the conductor that takes orders now."""
-        going = (each for each in self.conductors if each.process.is_going)
-        return next(going, self.conductors[0])
+        """Give the conductor that takes the next order: those that go take turns."""
+        going = [each for each in self.conductors if each.process.is_going] or self.conductors
+        self._turn += 1
+        return going[self._turn % len(going)]
 
     def _enter(self, actor: Actor) -> None:
         self.actors[actor.me] = actor

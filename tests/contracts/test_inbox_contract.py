@@ -224,7 +224,7 @@ async def test_news_takes_the_place_of_what_it_makes_old_and_of_nothing_newer(st
 
 async def begin(store: Store, conversation: str, *, owner: str = "a") -> Any:
     """Begin a conversation."""
-    lease = Lease(conversation=conversation, server=f"of {conversation}", owner=owner, until_us=0)
+    lease = Lease(conversation=conversation, server=f"of {conversation}", owner=owner)
     return await store.transact(JOURNALS.begin, lease, goal=Goal.RESIZE, payload=b"order", at_us=1)
 
 
@@ -247,7 +247,7 @@ async def test_a_journal_is_read_as_it_was_written(store: Store) -> None:
 async def test_one_owner_writes_and_the_former_one_is_stale(store: Store) -> None:
     """A takeover gives the next epoch; under the old one nothing is written any more, nor is it told."""
     await begin(store, "c1")
-    await store.transact(JOURNALS.take_over, "c1", owner="b", until_us=9)
+    await store.transact(JOURNALS.take_over, "c1", owner="b")
     with pytest.raises(StaleEpoch):
         await store.transact(JOURNALS.append, "c1", entry(1, epoch=1))
     await store.transact(JOURNALS.append, "c1", entry(1, epoch=2))
@@ -270,11 +270,11 @@ async def test_epochs_rise_over_all_conversations_and_the_lowest_open_follows(st
     for name in ("c1", "c2", "c3"):
         await begin(store, name)
     assert await store.transact(JOURNALS.next_epoch) == 4
-    assert await store.transact(JOURNALS.still_open) == ("c1", "c2", "c3")
+    assert await store.transact(JOURNALS.held_by, "a") == ("c1", "c2", "c3")
     assert await store.transact(JOURNALS.lowest_open, but="c1") == 2
     for name, epoch in (("c1", 1), ("c2", 2)):
         await store.transact(JOURNALS.append, name, entry(1, epoch=epoch, kind=Kind.RELEASED))
-    assert await store.transact(JOURNALS.still_open) == ("c3",)
+    assert await store.transact(JOURNALS.held_by, "a") == ("c3",)
     assert await store.transact(JOURNALS.lowest_open, but="") == 3
     assert await store.transact(JOURNALS.lowest_open, but="c3") == 5
 

@@ -62,18 +62,18 @@ def takes_over_under_the_same_epoch(patch: Patch) -> None:
     """Whoever takes a conversation over goes on under its predecessor's epoch."""
     take_over = SqlJournals.take_over
 
-    def tacit(self: Any, connection: Any, conversation: str, *, owner: str, until_us: int) -> Any:
+    def tacit(self: Any, connection: Any, conversation: str, *, owner: str) -> Any:
         epoch = max(entry.epoch for entry in self.read(connection, conversation).entries)
         self.next_epoch = lambda _connection: epoch
         try:
-            return take_over(self, connection, conversation, owner=owner, until_us=until_us)
+            return take_over(self, connection, conversation, owner=owner)
         finally:
             del self.next_epoch
 
     patch.setattr(SqlJournals, "take_over", tacit)
 
 
-@bug("epochs_rise", number="9", mix=USURPED, levels=LOOP)
+@bug("epochs_rise", number="9", mix=USURPED, levels=LOOP, since=20)
 def writes_without_the_lease(patch: Patch) -> None:
     """A conductor that stood still writes on in a journal that another has taken over."""
     append = SqlJournals.append
@@ -92,8 +92,7 @@ def acknowledges_before_it_is_decided(patch: Patch) -> None:
 
     async def at_once(self: Any, order: Any, moment: Any) -> Any:
         conversation = derived_id(moment.key)
-        journal = await self._store.transact(self._journals.read, conversation)
-        self._conversations.start(journal, self._tasks)
+        await self._conversations.go_on(conversation, self._tasks)
         return orders.Accepted(conversation=conversation, server=order.server)
 
     patch.setattr(Conductor, "_take", at_once)
@@ -118,10 +117,11 @@ def answers_before_the_disk_has_it(patch: Patch) -> None:
 def lets_a_conversation_die_in_silence(patch: Patch) -> None:
     """When the store is away, a conversation ends in the middle, and nobody notices."""
 
-    async def once(_self: Any, work: Any, *arguments: Any) -> Any:
+    async def once(self: Any, work: Any, conversation: str) -> Any:
         try:
-            return await work(*arguments)
+            return await work(conversation)
         except StoreUnavailable:
+            self._given_up.add(conversation)  # Else its owner would find that nobody carries it out.
             return None
 
     patch.setattr(Conversations, "_steadily", once)

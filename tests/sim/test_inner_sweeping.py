@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from actors.kernel.sweeper import IDLE_S
 from protocol.cell_path import Address
 from protocol.journal import Entry, Kind
 from protocol.states import Goal
@@ -68,11 +69,21 @@ def test_a_start_sweeps_what_was_left_and_tells_each_receiver_once() -> None:
 
 def test_the_end_of_a_conversation_sweeps_what_was_left() -> None:
     """A sweeper that sleeps is woken by it."""
-    world = world_with("c1")
-    world.run_for(60.0)
-    assert unswept(world) == ["c1"]
+    world = world_with()
+    world.run_for(1.0)
+    leave(world, "c1", "h1")
     world.place(CREATE)
+    assert unswept(world) == ["c1"]
+    world.run_for(10.0)
+    assert unswept(world) == []
+
+
+def test_what_another_conductor_left_that_never_comes_back_is_swept() -> None:
+    """Nobody tells a sweeper of it, so it looks now and then."""
+    world = world_with()
     world.run_for(60.0)
+    leave(world, "c1", "h1")
+    world.run_for(IDLE_S + 1)
     assert unswept(world) == []
 
 

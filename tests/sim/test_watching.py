@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 KEY = Key(scope="c1", attempt=1, step="spawn", is_undo=False)
 COMMAND = Command(key=KEY, server="s1", epoch=5, method="spawn_guest", body=b"?")
 UNDO = attrs.evolve(COMMAND, key=attrs.evolve(KEY, is_undo=True))
-LEASE = Lease(conversation="c1", server="s1", owner="conductor:0", until_us=9)
+LEASE = Lease(conversation="c1", server="s1", owner="conductor:0")
 
 
 def disk_of(air: Weather) -> Disk:
@@ -145,7 +145,7 @@ async def test_a_takeover_is_noted_and_fences_who_had_the_conversation() -> None
     store, journals = disk.mount(Process("c")), WatchedJournals(air.history, "c")
     await begin(store, journals)
     (begun,) = air.of(Journaled)
-    await store.transact(journals.take_over, "c1", owner="conductor:1", until_us=10)
+    await store.transact(journals.take_over, "c1", owner="conductor:1")
     (taken,) = air.of(TakenOver)
     assert taken == TakenOver(process="c", conversation="c1", epoch=begun.entry.epoch + 1)
     with pytest.raises(StaleEpoch):

@@ -12,6 +12,7 @@ import pytest
 
 from actors.kernel.conversation import PATIENCE_S, Conversations, ending_of
 from actors.kernel.handlers import Transactional
+from actors.kernel.leases import LEASE_S
 from actors.store.journal import SqlJournals, conversations
 from actors.store.sqlite import InlineStore, open_inline
 from actors.store.tables import CONDUCTOR_TABLES
@@ -81,11 +82,11 @@ class Play:
             yield conversing, tasks
             tasks.cancel_scope.cancel()
 
-    async def begin(self, conversing: Conversations, name: str = "c1", server: str = "s1") -> Journal:
-        """Write the beginning of a conversation."""
+    async def begun(self, conversing: Conversations, name: str = "c1", server: str = "s1") -> str:
+        """Write the beginning of a conversation, and name it."""
         lease = conversing.lease(name, server)
-        work = partial(JOURNALS.begin, lease=lease, goal=Goal.RESIZE, payload=b"", at_us=0)
-        return await self.store.transact(work)
+        await self.store.transact(partial(JOURNALS.begin, lease=lease, goal=Goal.RESIZE, payload=b"", at_us=0))
+        return name
 
     async def told(self) -> list[tuple[str, str, bool]]:
         """Tell the journal: what, which step, undone or not."""
@@ -105,7 +106,7 @@ async def test_each_step_is_written_before_and_after_and_the_end_reaches_every_r
     """Intent, outcome, in order; then the end, the closing, and the server is let go: nobody remembers anything."""
     play = Play(step("one"), step("two"))
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
+        conversing.start(await play.begun(conversing), tasks)
         await anyio.sleep(5)
         steps = [(kind, name, False) for name in ("one", "two") for kind in ("intent", "done")]
         assert await play.told() == [("begin", "", False), *steps, *ENDED]
@@ -119,7 +120,7 @@ async def test_an_actor_that_is_away_is_waited_for_and_the_waiting_can_be_seen()
     """Parked with the reason, asked again under the same key, and then it goes on and waits for nothing."""
     play = Play(step("one"))
     async with play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
+        conversing.start(await play.begun(conversing), tasks)
         await anyio.sleep(20)
         assert "one at api!eu/host:h1: the queue" in ((await play.truth()).waits_for or "")
         assert (await conversing.read("c1"))[1] == (await play.truth()).waits_for
@@ -136,7 +137,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once() -> No
         replies = conversing._post.replies  # noqa: SLF001 - where its answers come to, to be lost
         async with play.rig.serving(*play.handlers):
             await play.rig.wire.purge(replies)
-            conversing.start(await play.begin(conversing), tasks)
+            conversing.start(await play.begun(conversing), tasks)
             await anyio.sleep(10)
             assert play.rig.events.counts["answer_lost"] == 1
         assert await play.rig.counted() == 1
@@ -151,7 +152,7 @@ async def test_a_refusal_undoes_in_reverse_what_has_an_intent() -> None:
     play = Play(step("one"), step("two"))
     play.moods = [None, Conflict(server="s1", action="count", reason="busy")]
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
+        conversing.start(await play.begun(conversing), tasks)
         await anyio.sleep(5)
         undos = [(kind, name, True) for name in ("two", "one") for kind in ("intent", "done")]
         assert (await play.told())[4:] == [("refused", "two", False), *undos, *ENDED]
@@ -166,7 +167,7 @@ async def test_what_stays_unknown_is_undone_once_patience_is_over() -> None:
     play = Play(step("one"))
     play.moods = [Unavailable(what="it", reason="busy")] * 1000
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
+        conversing.start(await play.begun(conversing), tasks)
         await anyio.sleep(PATIENCE_S - 5)
         assert ("refused", "one", False) not in await play.told()
         await anyio.sleep(60)
@@ -180,7 +181,7 @@ async def test_behind_the_settling_step_nothing_is_given_up() -> None:
     play = Play(step("one", settles=True), step("two"))
     play.moods = [None, *[Unavailable(what="it", reason="busy")] * 10]
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
+        conversing.start(await play.begun(conversing), tasks)
         await anyio.sleep(600)
         assert await play.rig.counted() == 2
         assert not any(kind == "refused" or is_undo for kind, _, is_undo in await play.told())
@@ -190,12 +191,12 @@ async def test_a_conversation_that_another_conductor_has_taken_is_given_up() -> 
     """The former owner writes nothing more and counts that it lost it; the new one ends it, with no double effect."""
     play = Play(step("one"), step("two", at=ELSEWHERE))
     async with play.rig.serving(*play.handlers), play.conducting("a") as (first, tasks):
-        first.start(await play.begin(first), tasks)
+        first.start(await play.begun(first), tasks)
         await anyio.sleep(5)
         play.plan = plan(step("one"), step("two"))
         async with play.conducting("b") as (second, others):
             await second.resume(others)
-            await anyio.sleep(1)
+            await anyio.sleep(LEASE_S + 1)
             assert (await play.truth()).is_closed
         await anyio.sleep(60)
         assert play.rig.events.counts["conversation_lost"] == 1
@@ -207,9 +208,9 @@ async def test_two_conductors_never_share_an_epoch() -> None:
     """One that begins to carry a conversation out when another has it already stands back."""
     play = Play(step("one"))
     async with play.rig.serving(*play.handlers), play.conducting("a") as (first, tasks):
-        journal = await play.begin(first)
-        await play.store.transact(JOURNALS.take_over, "c1", owner="b", until_us=0)
-        first.start(journal, tasks)
+        await play.begun(first)
+        await play.store.transact(JOURNALS.take_over, "c1", owner="b")
+        first.start("c1", tasks)
         await anyio.sleep(5)
         assert play.rig.events.counts["conversation_lost"] == 1
         assert await play.rig.counted() == 0
@@ -225,8 +226,8 @@ async def test_a_mistake_in_one_conversation_does_not_end_the_others() -> None:
 
     play = Play(step("one", run=breaks))
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        conversing.start(await play.begin(conversing), tasks)
-        conversing.start(await play.begin(conversing, "c2", "s2"), tasks)
+        conversing.start(await play.begun(conversing), tasks)
+        conversing.start(await play.begun(conversing, "c2", "s2"), tasks)
         await anyio.sleep(5)
         assert "a mistake of cellferry: ZeroDivisionError" in ((await play.truth()).waits_for or "")
         assert (await play.truth("c2")).is_closed
@@ -240,7 +241,7 @@ async def test_a_conductor_that_dies_at_any_entry_is_followed_by_one_that_ends_i
     play.moods = [None, None, Conflict(server="s1", action="count", reason="busy")]
     async with play.rig.serving(*play.handlers):
         async with play.conducting() as (conversing, tasks):
-            conversing.start(await play.begin(conversing), tasks)
+            conversing.start(await play.begun(conversing), tasks)
             await conversing.changed("c1", seen=dies_after)
         async with play.conducting() as (conversing, tasks):
             await conversing.resume(tasks)
@@ -275,10 +276,10 @@ async def test_a_store_that_is_away_now_and_then_ends_no_conversation() -> None:
     store = FlakyStore()
     async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
         await InlineStore.transact(store, CONDUCTOR_TABLES.create_all)
-        journal = await play.begin(conversing)
+        await play.begun(conversing)
         await InlineStore.transact(store, partial(_begin, conversing=conversing))
         conversing._store = store  # noqa: SLF001 - it became flaky when the conversation had begun
-        conversing.start(journal, tasks)
+        conversing.start("c1", tasks)
         await anyio.sleep(3600)
         play.store = store
         found = await InlineStore.transact(store, conversations)
@@ -292,17 +293,26 @@ def _begin(connection: Any, conversing: Conversations) -> None:
     JOURNALS.begin(connection, conversing.lease("c1", "s1"), goal=Goal.RESIZE, payload=b"", at_us=0)
 
 
-async def test_who_watches_hears_of_each_entry_and_is_held_up_where_there_is_none() -> None:
-    """A watch of what nobody carries out is not answered at once, lest it be asked again at once."""
+async def test_who_watches_hears_of_each_entry_whoever_writes_it_and_is_held_up_where_there_is_none() -> None:
+    """The replica that carries it out tells at once; any other looks into the store, but not all the time."""
     play = Play(step("one"))
-    async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
-        journal = await play.begin(conversing)
-        assert await conversing.changed("c1", seen=1) == (journal, None)
-        assert anyio.current_time() > 1
-        conversing.start(journal, tasks)
-        conversing.start(journal, tasks)
-        news, _ = await conversing.changed("c1", seen=1)
+    async with (
+        play.rig.serving(*play.handlers),
+        play.conducting("a") as (first, tasks),
+        play.conducting("b") as (other, _),
+    ):
+        await play.begun(first)
+        with anyio.move_on_after(10):
+            await other.changed("c1", seen=1)
+        assert anyio.current_time() >= 10, "nothing is new"
+        first.start("c1", tasks)
+        first.start("c1", tasks)
+        news, _waits_for = await first.changed("c1", seen=1)
         assert [entry.kind for entry in news.entries[1:]] == [Kind.INTENT]
+        while news.entries[-1].kind is not Kind.RELEASED:
+            news, _waits_for = await other.changed("c1", seen=len(news.entries))
+        again, _waits_for = await other.changed("c1", seen=len(news.entries))
+        assert again == news, "what is over has no more news, and whoever asks is not held up"
 
 
 def test_a_journal_without_an_end_has_none() -> None:

@@ -15,6 +15,7 @@ from actors.kernel.conversation import Conversations
 from actors.kernel.handlers import Transactional
 from actors.kernel.ports import Closing, Connection, Lease
 from actors.kernel.post import Post, Stamp
+from actors.kernel.sweeper import IDLE_S
 from actors.store.inbox import SqlInbox
 from actors.store.journal import SqlJournals
 from actors.store.sqlite import InlineStore, open_inline
@@ -104,13 +105,13 @@ class Scene:
             await actor.run(task_status=task_status)
 
     @asynccontextmanager
-    async def conducting(self) -> AsyncIterator[tuple[Conversations, anyio.abc.TaskGroup]]:
+    async def conducting(self, owner: str = "a") -> AsyncIterator[tuple[Conversations, anyio.abc.TaskGroup]]:
         """Run a conductor that has just been started; leaving kills it."""
-        post = self.rig.post("conductor")
+        post = self.rig.post(f"conductor-{owner}")
         async with post.open(), anyio.create_task_group() as tasks:
             conversing = Conversations(
                 post=post, store=self.store, journals=JOURNALS, clock=VirtualClock(), random=SeededRandom(1),
-                owner="a", plan_of=lambda _goal: PLAN,
+                owner=owner, plan_of=lambda _goal: PLAN,
             )  # fmt: skip
             await conversing.resume(tasks)
             yield conversing, tasks
@@ -118,7 +119,7 @@ class Scene:
 
     async def leave(self, caller: Post, conversation: str, *steps: str) -> None:
         """Carry a conversation's steps out, and die between its last entry and the sweep."""
-        lease = Lease(conversation=conversation, server="s1", owner="a", until_us=0)
+        lease = Lease(conversation=conversation, server="s1", owner="a")
         journal = await self.store.transact(
             partial(JOURNALS.begin, lease=lease, goal=Goal.RESIZE, payload=b"", at_us=0)
         )
@@ -182,17 +183,39 @@ async def test_a_receiver_of_two_conversations_is_told_once() -> None:
 
 
 async def test_a_conversation_that_is_over_has_what_another_left_swept() -> None:
-    """A sweeper that found nothing to do sleeps until then."""
+    """A sweeper that found nothing to do looks again at once when one of its own is over."""
     scene = Scene()
     async with scene.receiving("one", "two") as caller, scene.conducting() as (conversing, tasks):
         await anyio.sleep(60)
         await scene.leave(caller, "c1", "one")
-        await anyio.sleep(60)
+        await anyio.sleep(1)
         assert await scene.unswept() == ["c1"]
         begin = partial(JOURNALS.begin, lease=conversing.lease("c2", "s1"), goal=Goal.RESIZE, payload=b"", at_us=0)
-        conversing.start(await scene.store.transact(begin), tasks)
-        await anyio.sleep(60)
+        await scene.store.transact(begin)
+        conversing.start("c2", tasks)
+        await anyio.sleep(2)
         assert (await scene.remembered("one"), await scene.unswept()) == (0, [])
+
+
+async def test_what_another_conductor_left_that_never_comes_back_is_swept() -> None:
+    """Nobody tells a sweeper of it, so it looks now and then."""
+    scene = Scene()
+    async with scene.receiving("one", "two") as caller, scene.conducting():
+        await anyio.sleep(60)
+        await scene.leave(caller, "c1", "one")
+        await anyio.sleep(IDLE_S + 1)
+        assert (await scene.remembered("one"), await scene.unswept()) == (0, [])
+
+
+async def test_two_sweepers_at_once_do_no_harm() -> None:
+    """Receivers may hear of a closing twice, and forget it once."""
+    scene = Scene()
+    async with scene.receiving("one", "two") as caller:
+        await scene.leave(caller, "c1", "one", "two")
+        async with scene.conducting(), scene.conducting("b"):
+            await anyio.sleep(60)
+    assert ([await scene.remembered(step) for step in AT], await scene.unswept()) == ([0, 0], [])
+    assert {name: set(inbox.told) for name, inbox in scene.inboxes.items()} == {"one": {"c1"}, "two": {"c1"}}
 
 
 async def test_a_store_that_is_away_puts_the_sweep_off() -> None:

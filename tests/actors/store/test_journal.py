@@ -18,7 +18,7 @@ from protocol.truth import ConversationTruth
 pytestmark = pytest.mark.anyio
 
 JOURNALS: Final = SqlJournals()
-LEASE: Final = Lease(conversation="c1", server="s1", owner="me", until_us=9)
+LEASE: Final = Lease(conversation="c1", server="s1", owner="me")
 
 
 def begin(connection: Connection) -> None:
@@ -49,7 +49,7 @@ async def test_only_the_last_entry_closes_a_conversation() -> None:
         assert not (await store.transact(append, seq, kind)).is_closed
     assert await store.transact(JOURNALS.lowest_open, but="") == 1
     assert (await store.transact(append, 5, Kind.RELEASED)).is_closed
-    assert await store.transact(JOURNALS.still_open) == ()
+    assert await store.transact(JOURNALS.held_by, "me") == ()
     assert await store.transact(JOURNALS.lowest_open, but="") == 2
     store.close()
 
@@ -66,7 +66,7 @@ async def test_whoever_lost_a_conversation_writes_nothing_into_it() -> None:
     """Its journal and what it waits for are the new owner's."""
     store = open_inline(CONDUCTOR_TABLES)
     await store.transact(begin)
-    await store.transact(JOURNALS.take_over, "c1", owner="you", until_us=99)
+    await store.transact(JOURNALS.take_over, "c1", owner="you")
     with pytest.raises(StaleEpoch):
         await store.transact(append, 1, Kind.INTENT, epoch=1)
     assert (await store.transact(append, 1, Kind.INTENT, epoch=2)).epoch == 1
