@@ -189,8 +189,7 @@ def settings_page() -> str:
         f"Amounts are whole numbers from 1 to {settings.AMOUNT_MAX:,}.",
         f"An image has at most {settings.IMAGE_BYTES_MAX:,} bytes.",
         f"`driver` is one of {listed(settings.DRIVERS)}.",
-        f"`conductors`, from 1 to {settings.CONDUCTORS_MAX}, is how many replicas of the conductor run at once: each takes over "
-        "what another leaves that dies.",
+        f"`conductors`, from 1 to {settings.CONDUCTORS_MAX}: so many replicas of the conductor run at once.",
         f"`broker` is a URL by {listed(settings.BROKERS)}, `store` one by {listed(settings.STORES)}.",
         "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
         f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
