@@ -7,7 +7,8 @@ refusal before the settling step's success undoes everything that has an intent,
 step's success on the conversation only goes forward.
 
 The server is let go last, when every receiver has closed: were it let go before, the next conversation could begin
-under an epoch below that of the closing, and be fenced by it.
+under an epoch below that of the closing, and be fenced by it.  A conversation that only cleans up lets it go earlier,
+by a step of its plan: whoever of the two the other's closing fences asks again under the next epoch, and both get on.
 """
 
 from collections.abc import Callable, Iterator, Mapping

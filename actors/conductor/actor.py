@@ -14,7 +14,7 @@ from protocol.errors import ErrorReport, InvalidValue, Unavailable, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind
 from protocol.messages import orders as say
-from protocol.moves.parties import Brief
+from protocol.moves.parties import OWE, Brief
 from protocol.moves.plans import PLANS
 from protocol.saga import address_of
 from protocol.states import Goal
@@ -125,4 +125,5 @@ def progress(journal: Journal, *, seen: int, parked: str | None) -> say.Progress
         parked=parked,
         ending=ending_of(journal),
         is_closed=journal.entries[-1].kind is Kind.RELEASED,
+        owes=OWE in journal.facts.names and journal.entries[-1].kind is not Kind.RELEASED,
     )

@@ -1,5 +1,7 @@
 """Effects on the root's rows: mapping, permits, specs, hosts and mirror."""
 
+from typing import Final
+
 import attrs
 
 from protocol.draft import Draft, Need, need
@@ -8,6 +10,10 @@ from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused
 from protocol.messages import root as say
 from protocol.records import HostMapping, Mapping, Mirror, Permit, RequestSpec
 from protocol.requests import Done
+from protocol.states import Goal
+
+#: What must wait until nothing is owed: the next move would meet what the last one has left.
+MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 
 def _ledger(command: "say.TakeServer | say.ReleaseServer") -> tuple[Need, ...]:
@@ -30,6 +36,8 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
             action=command.goal.value,
             reason=f"it is taken by {mapping.goal} {mapping.conversation}",
         )
+    if command.goal in MOVES and mapping.debt is not None:
+        raise Conflict(server=command.server, action=command.goal.value, reason=_debt_of(mapping))
     mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
     return say.Taken(
         mapping=mapping,
@@ -38,9 +46,32 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     )
 
 
+def _debt_of(mapping: Mapping) -> str:
+    owed = f"what its {mapping.debt_goal} {mapping.debt} has left at {mapping.debt_at} is still to be cleaned up"
+    return f"{owed}, which is tried again until that answers; if it never will, fence its host"
+
+
+@effect(say.OweServer, lambda command: (need(Mapping, server=command.server),))
+def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
+    mapping = draft.one(Mapping, server=command.server)
+    if mapping.conversation != command.conversation:
+        raise Conflict(server=command.server, action="let it go", reason=f"its mapping is {mapping}")
+    draft.put(
+        attrs.evolve(
+            mapping, conversation=None, goal=None, debt=command.conversation, debt_goal=mapping.goal,
+            debt_at=command.owed_at,
+        )
+    )  # fmt: skip
+    return Done()
+
+
 @effect(say.ReleaseServer, _ledger)
 def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
     mapping = draft.find(Mapping, server=command.server)
+    if mapping is not None and mapping.debt == command.conversation:
+        # Another conversation may have the server by now: that is not touched.
+        draft.put(attrs.evolve(mapping, debt=None, debt_goal=None, debt_at=None))
+        return Done()
     if mapping is None or mapping.conversation != command.conversation:
         return Done()
     if mapping.cell is not None:

@@ -18,6 +18,8 @@ def check_at_rest(truth: Truth) -> Findings:
     for mapping in truth.of_root(Mapping):
         if mapping.conversation is not None and (mapping.server, mapping.conversation) not in running:
             yield mapping.server, f"is taken by {mapping.goal} {mapping.conversation}, which does not run"
+        if mapping.debt is not None and (mapping.server, mapping.debt) not in running:
+            yield mapping.server, f"owes the clean-up of {mapping.debt_goal} {mapping.debt}, which does not run"
     yield from _tasks(truth)
 
 

@@ -120,6 +120,7 @@ class Progress:
     parked: str | None = None
     ending: Ending | None = None
     is_closed: bool = False
+    owes: bool = False  # The server is its user's again; only clean-up is left.
 
 
 @attrs.frozen(kw_only=True)

@@ -30,8 +30,22 @@ class TakeServer(Request[Taken]):
 
 
 @attrs.frozen(kw_only=True)
+class OweServer(Request[Done]):
+    """Give the mapping row back and note that the conversation still has to clean up, last of all at `owed_at`.
+
+    From here on the server is its user's for everything but a new move.
+    """
+
+    METHOD = Method(name="owe_server", at=Role.CELL, way=Way.NONE)
+
+    server: str
+    conversation: str
+    owed_at: str
+
+
+@attrs.frozen(kw_only=True)
 class ReleaseServer(Request[Done]):
-    """Give the mapping row back; a row that never got a home goes away."""
+    """Give the mapping row back, or tell that what was owed is done; a row that never got a home goes away."""
 
     METHOD = Method(name="release_server", at=Role.CELL, way=Way.NONE)
 

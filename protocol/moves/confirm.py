@@ -1,4 +1,4 @@
-"""Confirm: the user keeps the move.  What the source still has of the server goes, and only then is the move over.
+"""Confirm: the user keeps the move.  The server is his at once; what the source still has of it is owed, and goes.
 
 Nothing here touches the running guest, so nothing here may ever harm the server: once begun it only goes forward.
 """
@@ -37,7 +37,7 @@ def _has_left_volumes(story: Story) -> bool:
     return bool(_left_behind(story))
 
 
-STEPS = (
+KEEP = (
     Step(
         name="take", row="C0", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=Goal.CONFIRM),
@@ -50,20 +50,32 @@ STEPS = (
         undo=lambda story: moves.AbortConfirm(server=story.server, action=parties.action(story), cause=story.cause),
     ),
     Step(
-        name="read_source", row="C2", at=at_source_cell, is_read=True,
-        run=lambda story: ReadServer(server=story.server),
+        name="finish_confirm", row="C5, C6", at=at_home,
+        run=lambda story: moves.FinishConfirm(
+            server=story.server, migration=migration(story).uuid, action=parties.action(story)
+        ),
     ),
-    Step(
-        name="destroy_source_guest", row="C3", at=at_source_host,
-        run=lambda story: hosts.DestroyGuest(server=story.server),
-    ),
+    parties.owe("C6", at_source_host),
+)  # fmt: skip
+
+# The server is let go; what follows may take as long as the source is away.  What the root can do alone comes first,
+# so that volumes and ports are free although the host is down; the place is given back only when the disk is gone.
+CLEAN_UP = (
     Step(
         name="unbind_source", row="C3", at=at_root("network"),
         run=lambda story: partners.UnbindPorts(server=story.server, host=migration(story).source_host),
     ),
     Step(
+        name="read_source", row="C2", at=at_source_cell, is_read=True,
+        run=lambda story: ReadServer(server=story.server),
+    ),
+    Step(
         name="delete_source_attachments", row="C3", at=at_root("volume"), when=_has_left_volumes,
         run=lambda story: partners.DeleteAttachments(server=story.server, attachments=_left_behind(story)),
+    ),
+    Step(
+        name="destroy_source_guest", row="C3", at=at_source_host,
+        run=lambda story: hosts.DestroyGuest(server=story.server),
     ),
     Step(
         name="release_source", row="C3", at=at_source_cell,
@@ -73,12 +85,6 @@ STEPS = (
         name="destroy_source", row="C4", at=at_source_cell,
         run=lambda story: moves.DestroyServer(server=story.server, migration=migration(story).uuid),
     ),
-    Step(
-        name="finish_confirm", row="C5, C6", at=at_home,
-        run=lambda story: moves.FinishConfirm(
-            server=story.server, migration=migration(story).uuid, action=parties.action(story)
-        ),
-    ),
 )  # fmt: skip
 
-CONFIRM = parties.plan("confirm", STEPS)
+CONFIRM = parties.plan("confirm", (*KEEP, *CLEAN_UP))

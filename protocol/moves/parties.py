@@ -1,7 +1,7 @@
 """Who takes part in a conversation, and what its steps tell each other."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -11,13 +11,15 @@ from protocol.ids import derived_id
 from protocol.messages.capacity import FindRoom, HostRoom, Room
 from protocol.messages.hosts import VolumePlace
 from protocol.messages.orders import Order
-from protocol.messages.root import ReleaseServer, Taken
+from protocol.messages.root import OweServer, ReleaseServer, Taken
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.records import BlockDevice, Flavor, Migration
 from protocol.requests import Gathered
 from protocol.saga import Plan, Step, Story, read
 
 At = Callable[[Story], Address]
+#: The step by which a conversation lets its server go, although it still cleans up.
+OWE: Final = "owe"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +49,16 @@ def plan(name: str, steps: tuple[Step, ...]) -> Plan:
         arbiter=at_root(),
         release=lambda story: ReleaseServer(server=story.server, conversation=story.conversation),
     )
+
+
+def owe(row: str, owed_at: At) -> Step:
+    """Let the server go although clean-up is left: the last step that its user waits for, and never undone."""
+    return Step(
+        name=OWE, row=row, at=at_root(),
+        run=lambda story: OweServer(
+            server=story.server, conversation=story.conversation, owed_at=str(owed_at(story))
+        ),
+    )  # fmt: skip
 
 
 def action(story: Story) -> str:

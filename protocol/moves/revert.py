@@ -1,5 +1,7 @@
 """Revert: the user takes the move back.  The target's guest and disk are destroyed last, when the source runs again.
 
+What the target still has of the server by then is owed: its user has it back already.
+
 Until the target's guest is stopped the revert may be given up with nothing changed; from there it only goes forward.
 """
 
@@ -252,12 +254,9 @@ RETURN = (
     ),
 )  # fmt: skip
 
-# Only now, with the guest back where it came from, does anything at the target go.
+# Only now, with the guest back where it came from, does anything at the target go; and for that nobody has to wait.
 VACATE = (
-    Step(
-        name="destroy_target_guest", row="V6", at=at_target_host,
-        run=lambda story: hosts.DestroyGuest(server=story.server),
-    ),
+    parties.owe("V9", at_target_host),
     Step(
         name="unbind_target", row="V6", at=at_root("network"),
         run=lambda story: partners.UnbindPorts(server=story.server, host=target_host(story)),
@@ -265,6 +264,10 @@ VACATE = (
     Step(
         name="delete_target_attachments", row="V6", at=at_root("volume"), when=_has_volumes,
         run=lambda story: partners.DeleteAttachments(server=story.server, attachments=_target_attachments(story)),
+    ),
+    Step(
+        name="destroy_target_guest", row="V6", at=at_target_host,
+        run=lambda story: hosts.DestroyGuest(server=story.server),
     ),
     Step(
         name="vacate_target", row="V6", at=at_home,

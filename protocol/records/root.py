@@ -20,6 +20,10 @@ class Mapping(Record):
     generation: int
     conversation: str | None = None
     goal: Goal | None = None
+    #: A conversation that has let the server go and still cleans up behind it: what it is, and at which actor.
+    debt: str | None = None
+    debt_goal: Goal | None = None
+    debt_at: str | None = None
 
 
 @attrs.frozen(kw_only=True)

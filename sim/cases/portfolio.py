@@ -89,6 +89,14 @@ STORES: Final = Mix(
     text="stores fail, before and after the commit",
     kinds=(F.STORE_ERROR, F.STORE_UNSURE, F.STORE_FULL, F.STORE_SLOW),
 )
+OWING: Final = Mix(
+    name="owing",
+    text="hypervisors will not destroy what a move has left, for a while",
+    kinds=(F.DRIVER_REFUSES, F.DRIVER_DIRTY),
+    minutes=2.0,
+    of_a_kind=6,
+    points={Family.DRIVER: "destroy"},
+)
 DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
 
-MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES, DYING)
+MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES, OWING, DYING)

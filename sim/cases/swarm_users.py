@@ -142,7 +142,15 @@ class _Author:
             yield self._again(attrs.evolve(settle, act=other))
         if self._hits(0.15, "settles twice"):
             yield self._again(settle)
+        if self._hits(0.3, "does something at once"):
+            yield from self._at_once(settle)
         yield settle
+
+    def _at_once(self, settle: Op) -> Iterator[Op]:
+        """Use the server while what the move has left may still be cleaned up, two acts in a row."""
+        for number, act in enumerate((Act.STOP, Act.START)):
+            late_s = self._after_s(f"{act} at once", most_s=4.0)
+            yield attrs.evolve(settle, name=f"{settle.name}{'ab'[number]}", act=act, at_s=settle.at_s + late_s)
 
     def _again(self, op: Op) -> Op:
         """Ask for the same at the same time once more."""

@@ -9,6 +9,7 @@ import attrs
 
 from protocol.cell_path import MAILBOX_SEPARATOR
 from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.moves.parties import OWE
 from protocol.moves.plans import PLANS
 from protocol.saga import read
 from protocol.states import Goal
@@ -108,6 +109,11 @@ class Tale:
     def is_closed(self) -> bool:
         """Whether every receiver has forgotten it: from here on the server may be another's."""
         return self.last.kind in {Kind.CLOSED, Kind.RELEASED}
+
+    @property
+    def owes(self) -> bool:
+        """Whether it has let the server go, and only cleans up."""
+        return not self.is_closed and self.has(Kind.DONE, OWE)
 
     @property
     def is_over(self) -> bool:

@@ -34,7 +34,7 @@ DESTROYS: Final = {
     Goal.REVERT: ("destroy_target_guest", False),
 }
 #: What must be done before: the user's word is durable, or the server runs again where it came from.
-BEFORE: Final = {Goal.CONFIRM: "begin_confirm", Goal.REVERT: "start_source"}
+BEFORE: Final = {Goal.CONFIRM: "finish_confirm", Goal.REVERT: "start_source"}
 SNAPSHOTS: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 

@@ -6,17 +6,22 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from protocol.journal import Kind
+from protocol.moves.parties import OWE
+from protocol.records import Mapping
+from protocol.states import Goal
 from sim.checkers.chronicle import is_step
 from sim.checkers.oracle import Oracle
 from sim.history import Happening, Journaled, Started, TakenOver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping as Ears
 
+    from protocol.truth import Truth
     from sim.checkers.chronicle import Chronicle, Tale
     from sim.checkers.oracle import Accuse, Ear
 
 FIRST_STEP: Final = "take"
+MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 
 class OneWriter(Oracle):
@@ -30,7 +35,7 @@ class OneWriter(Oracle):
         self._runs: dict[str, int] = {}
         self._writers: dict[tuple[str, int], tuple[str, int]] = {}
 
-    def ears(self) -> Mapping[type[Happening], Ear]:
+    def ears(self) -> Ears[type[Happening], Ear]:
         """Hear of starts, entries and take-overs."""
         return {Started: self._started, Journaled: self._journaled, TakenOver: self._taken_over}
 
@@ -62,7 +67,7 @@ class EpochsRise(Oracle):
         super().__init__(chronicle, accuse)
         self._highest: dict[str, int] = {}
 
-    def ears(self) -> Mapping[type[Happening], Ear]:
+    def ears(self) -> Ears[type[Happening], Ear]:
         """Hear of entries and take-overs."""
         return {Journaled: self._journaled, TakenOver: self._taken_over}
 
@@ -86,7 +91,7 @@ class EpochsRise(Oracle):
 class _OfTales(Oracle, ABC):
     """Base of what is judged entry by entry, with the conversation that the entry is of."""
 
-    def ears(self) -> Mapping[type[Happening], Ear]:
+    def ears(self) -> Ears[type[Happening], Ear]:
         """Hear of entries."""
         return {Journaled: self._journaled}
 
@@ -154,7 +159,10 @@ class OneDirection(_OfTales):
 
 
 class OneTaker(_OfTales):
-    """A server is worked on by one conversation at a time: the next one takes it when the last one has closed."""
+    """A server is worked on by one conversation at a time: the next one takes it when the last has let it go.
+
+    As long as one still cleans up behind a move, no other move takes it.
+    """
 
     name = "one_taker"
     letters = "M4"
@@ -169,7 +177,20 @@ class OneTaker(_OfTales):
         if entry.kind is not Kind.DONE or entry.step != FIRST_STEP or entry.is_undo:
             return
         before = self._takers.get(tale.server)
-        if before is not None and before is not tale and not before.is_closed:
+        if before is not None and before is not tale and not (before.is_closed or before.owes):
             text = f"is taken by {tale.goal} {tale.conversation}, and {before.goal} {before.conversation} has it"
             self.accuse(tale.server, text)
+        for other in self.chronicle.open_of(tale.server) if tale.goal in MOVES else ():
+            if other is not tale and other.owes:
+                text = f"is taken by {tale.goal} {tale.conversation}, and {other.goal} {other.conversation} owes"
+                self.accuse(tale.server, text)
         self._takers[tale.server] = tale
+
+    def see(self, truth: Truth) -> None:
+        """Ask the arbiter whether it knows of each that works on a server."""
+        mappings = {mapping.server: mapping for mapping in truth.of_root(Mapping)}
+        for tale in self._takers.values():
+            mapping = mappings.get(tale.server)
+            has_it = not (tale.is_closed or tale.has(Kind.INTENT, OWE))
+            if has_it and mapping is not None and mapping.conversation != tale.conversation:
+                self.accuse(tale.server, f"{tale.goal} {tale.conversation} works on it, and has not got it")

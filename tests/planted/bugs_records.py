@@ -13,8 +13,8 @@ from protocol.messages import moves, partners, power, root
 from protocol.records import Mapping, Migration, Permit, PortBinding, RequestSpec
 from protocol.requests import Done
 from protocol.states import MigrationStatus
-from sim.cases.portfolio import CALM, DYING
-from tests.planted.planting import Patch, bug, new_effect, old_effect
+from sim.cases.portfolio import CALM, DYING, OWING
+from tests.planted.planting import Level, Patch, bug, new_effect, old_effect
 
 
 @bug("one_taker", number="20", mix=CALM)
@@ -115,3 +115,24 @@ def tells_of_no_start(patch: Patch) -> None:
 def takes_no_notice_of_a_guest_that_died(patch: Patch) -> None:
     """A cell hears of a guest that stopped by itself, and leaves its record as it is."""
     new_effect(patch, power.NoteGuestOff, lambda _draft, _command, _moment: Done())
+
+
+@bug("one_taker", mix=OWING, levels=(Level.INNER,), since=101)
+def lets_go_of_a_server_that_another_has(patch: Patch) -> None:
+    """What has been cleaned up lets the server go, whoever has taken it since."""
+
+    def release(draft: Any, command: root.ReleaseServer, moment: Any) -> Any:
+        mapping = draft.find(Mapping, server=command.server)
+        if mapping is None or mapping.debt != command.conversation:
+            return old(draft, command, moment)
+        draft.put(attrs.evolve(mapping, conversation=None, goal=None, debt=None, debt_goal=None, debt_at=None))
+        return Done()
+
+    old = old_effect(root.ReleaseServer)
+    new_effect(patch, root.ReleaseServer, release)
+
+
+@bug("one_taker", mix=OWING, levels=(Level.INNER,))
+def moves_a_server_that_is_owed_for(patch: Patch) -> None:
+    """A new move begins while the last one's leftovers lie about."""
+    patch.setattr("protocol.effects.root.MOVES", frozenset())

@@ -197,6 +197,7 @@ def creating(hand: Hand) -> None:
 @STORIES.keeps("destroy_last")
 def destroys_the_source_when_the_user_keeps_the_move(hand: Hand) -> None:
     settling(hand, Goal.CONFIRM, "begin_confirm")
+    hand.step("finish_confirm", goal=Goal.CONFIRM)
     hand.entry(Kind.INTENT, "destroy_source_guest", goal=Goal.CONFIRM)
     destroys(hand, "h1")
 
@@ -222,8 +223,8 @@ def destroys_of_its_own_accord(hand: Hand) -> None:
 
 
 @STORIES.breaks("destroy_last")
-def destroys_the_source_before_the_confirm_is_durable(hand: Hand) -> None:
-    settling(hand, Goal.CONFIRM, "read_source")
+def destroys_the_source_before_the_server_is_its_users(hand: Hand) -> None:
+    settling(hand, Goal.CONFIRM, "begin_confirm")
     hand.entry(Kind.INTENT, "destroy_source_guest", goal=Goal.CONFIRM)
     destroys(hand, "h1")
 
@@ -238,6 +239,7 @@ def destroys_the_target_before_the_source_runs_again(hand: Hand) -> None:
 @STORIES.breaks("destroy_last")
 def destroys_the_guest_that_it_keeps(hand: Hand) -> None:
     settling(hand, Goal.CONFIRM, "begin_confirm")
+    hand.step("finish_confirm", goal=Goal.CONFIRM)
     hand.entry(Kind.INTENT, "destroy_source_guest", goal=Goal.CONFIRM)
     destroys(hand, "h3")
 

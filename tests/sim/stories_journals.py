@@ -2,6 +2,7 @@
 
 from protocol.bodies import encode_body
 from protocol.journal import Kind
+from protocol.states import Goal
 from sim.history import Crashed, Noted, Started, TakenOver
 from tests.sim.histories import BADLY, CAUSE, CONDUCTOR, C, Hand, Stories
 
@@ -136,6 +137,26 @@ def takes_when_the_last_one_has_closed(hand: Hand) -> None:
     hand.step("take", is_undo=True)
     hand.entry(Kind.END, payload=BADLY)
     hand.entry(Kind.CLOSED)
+    hand.begin("c2", epoch=2)
+    hand.step("take", conversation="c2", epoch=2)
+
+
+def owes(hand: Hand) -> None:
+    hand.begin(goal=Goal.CONFIRM)
+    hand.step("take", goal=Goal.CONFIRM)
+    hand.step("owe", goal=Goal.CONFIRM)
+
+
+@STORIES.keeps("one_taker")
+def starts_what_still_owes(hand: Hand) -> None:
+    owes(hand)
+    hand.begin("c2", epoch=2, goal=Goal.START)
+    hand.step("take", conversation="c2", epoch=2, goal=Goal.START)
+
+
+@STORIES.breaks("one_taker")
+def moves_what_still_owes(hand: Hand) -> None:
+    owes(hand)
     hand.begin("c2", epoch=2)
     hand.step("take", conversation="c2", epoch=2)
 

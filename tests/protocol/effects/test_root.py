@@ -35,6 +35,37 @@ def commit(conversation: str, *, source: CellPath | None = EU, generation: int =
 # --- the mapping -------------------------------------------------------------------------------------------
 
 
+def owing() -> Ledger:
+    ledger = Ledger(HOME)
+    ledger.do(attrs.evolve(take("a"), goal=Goal.CONFIRM))
+    ledger.do(say.OweServer(server="s1", conversation="a", owed_at="api!us/host:h9"))
+    return ledger
+
+
+def test_a_server_that_is_owed_for_is_free_for_all_but_a_move_which_hears_what_is_owed_and_where() -> None:
+    """The conflict names the debt, the actor that it waits for, and what helps when that never comes back."""
+    for goal in Goal:
+        if goal not in {Goal.RESIZE, Goal.MIGRATE, Goal.CREATE}:
+            assert owing().do(attrs.evolve(take("b"), goal=goal)).mapping.conversation == "b"
+    for goal in (Goal.RESIZE, Goal.MIGRATE):
+        with pytest.raises(Conflict, match=r"what its confirm a has left at api!us/host:h9.*fence its host"):
+            owing().do(attrs.evolve(take("b"), goal=goal))
+
+
+def test_what_is_owed_is_released_without_letting_go_of_whoever_has_the_server_by_then() -> None:
+    """Each clears its own only, in either order; and only who has a server can owe for it."""
+    for first, second in ("ab", "ba"):
+        ledger = owing()
+        ledger.do(attrs.evolve(take("b"), goal=Goal.START))
+        with pytest.raises(Conflict):
+            ledger.do(say.OweServer(server="s1", conversation="a", owed_at="api!us/host:h9"))
+        ledger.do(release(first))
+        left = ledger.all(Mapping)[0]
+        assert (left.debt, left.conversation) == ((None, "b") if first == "a" else ("a", None))
+        ledger.do(release(second))
+        assert ledger.all(Mapping)[0] == HOME
+
+
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=12))
 def test_one_conversation_at_a_time_has_a_server(steps: list[tuple[bool, str]]) -> None:
     """Whoever asks while another has it is refused; only who has it can let it go."""
