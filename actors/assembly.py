@@ -54,11 +54,11 @@ class Ports:
         now_s = anyio.current_time() if now_s is None else now_s
         return tuple(call for post in self._posts for call in post.calls.truth(now_s))
 
-    def post(self, cell: CellPath, mailbox: str, *, slot: str = "") -> Post:
+    def post(self, cell: CellPath, mailbox: str, *, slot: str = "", is_passing: bool = False) -> Post:
         """Make an actor's way to all others; `slot`: which replica it is, if not that of its process."""
         post = Post(
             me=Address(cell, mailbox), replies=f"replies:{mailbox}:{slot or self.slot}", wire=self.wire, ids=self.ids,
-            events=self.events,
+            events=self.events, is_passing=is_passing,
         )  # fmt: skip
         self._posts.append(post)
         return post

@@ -159,7 +159,7 @@ class Deployment:
         )
 
     def queues(self) -> tuple[Queue, ...]:
-        """List every queue that the actors, the client and the wire itself declare."""
+        """List every durable queue that the actors and the wire itself declare."""
         queues = []
         for cell in self.cloud.cells:
             queues.extend([dead_letter_queue(cell.path), Queue(cell.path, "link"), _replies(cell.path, "link", SLOT)])
@@ -167,7 +167,7 @@ class Deployment:
             queues.extend(Queue(cell.path, f"from:{neighbour}") for neighbour in neighbours)
         for task in self.tasks():
             queues.extend([Queue(task.cell, task.mailbox), _replies(task.cell, task.mailbox, str(task.replica))])
-        return (*dict.fromkeys(queues), _replies(self.cloud.root, CLIENT, SLOT))
+        return tuple(dict.fromkeys(queues))
 
     def encode(self) -> bytes:
         """Write it as one line, for a process of this deployment."""
@@ -393,5 +393,6 @@ async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Non
 
 
 def user(parts: Parts) -> Post:
-    """Make a user's way to the actors, at the root."""
-    return parts.ports.post(parts.deployment.cloud.root, CLIENT)
+    """Make a user's way to the actors, at the root: unlike all others, and gone when he goes."""
+    slot = parts.ports.ids.new().hex()
+    return parts.ports.post(parts.deployment.cloud.root, CLIENT, slot=slot, is_passing=True)

@@ -36,19 +36,19 @@ class ProcessDied(Exception):
 class Children:
     """The processes of one deployment."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        """Start nothing yet."""
+    def __init__(self, deployment: Deployment, tasks: tuple[Task, ...]) -> None:
+        """Start nothing yet; later a process for each of these roles."""
         self._deployment = deployment
+        self._tasks = tasks
         self._logs = deployment.directory / "logs"
 
     async def start(self, tasks: TaskGroup, events: Events) -> None:
         """Start a process for each role, under supervision; return when all take messages."""
         self._logs.mkdir(exist_ok=True)
-        every = self._deployment.tasks()
         with anyio.move_on_after(START_S_MAX):
             # Cells first: whoever comes finds the queues of those that it talks to.
-            await self._start([task for task in every if task.duty is Duty.CELL], tasks, events)
-            await self._start([task for task in every if task.duty is not Duty.CELL], tasks, events)
+            await self._start([task for task in self._tasks if task.duty is Duty.CELL], tasks, events)
+            await self._start([task for task in self._tasks if task.duty is not Duty.CELL], tasks, events)
             return
         raise ProcessDied(f"not all processes came up within {START_S_MAX:g} s{self._last_words()}")
 
@@ -99,12 +99,12 @@ class Children:
         return f":\n{text[-LOG_CHARS_MAX:]}" if text else ""
 
     def _last_words(self) -> str:
-        return next((words for task in self._deployment.tasks() if (words := self._words(task))), "")
+        return next((words for task in self._tasks if (words := self._words(task))), "")
 
 
 def _command(task: Task) -> list[str]:
     where = ["--cell", str(task.cell), *(["--host", task.host] if task.host else []), "--replica", str(task.replica)]
-    return [sys.executable, "-P", "-m", "actors", "run", "--role", task.duty, *where]
+    return [sys.executable, "-P", "-m", "actors", "run", task.duty, "--child", *where]
 
 
 def _environment() -> dict[str, str]:

@@ -6,19 +6,19 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
 import click
 
 from actors.cli.children import Children
-from actors.cli.failures import Interrupted, TookTooLong, named
+from actors.cli.configuring import public
+from actors.cli.failures import Interrupted, named, within
 from actors.cli.ferrying import Ferried, Ferry
 from actors.cli.output import StepLines, Tables, console_for, show_verdict
 from actors.cli.planning import Itinerary, plan
@@ -177,7 +177,7 @@ class Run:
                 yield
             return
         async with anyio.create_task_group() as tasks:
-            await Children(self._deployment).start(tasks, parts.ports.events)
+            await Children(self._deployment, self._deployment.tasks()).start(tasks, parts.ports.events)
             yield
             tasks.cancel_scope.cancel()
 
@@ -190,23 +190,6 @@ async def _at_rest(read: Callable[[], Awaitable[Truth]]) -> Truth:
             await anyio.sleep(POLL_S)
             truth = await read()
     return truth
-
-
-@contextmanager
-def within(limit_s: float, failure: str) -> Iterator[None]:
-    """Give what is done here so much time; raise `TookTooLong` with these words after it."""
-    with anyio.move_on_after(limit_s) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise TookTooLong(f"{failure} within {limit_s:g} s")
-
-
-def public(url: str) -> str:
-    """Show a URL without what may be secret in it."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 def _warn(text: str) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import anyio
 import attrs
 
 from actors.cli.children import ProcessDied
 from actors.cli.ferrying import GuestSilent, Stuck
+from actors.cli.holding import RunsAlready
 from actors.kernel.supervisor import TooManyRestarts
 from actors.ops.settings import SettingsError
 from protocol.errors import CellferryError, StoreUnavailable, TransportLost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.process import Deployment
 
 FAILED: Final = 1
@@ -31,6 +36,15 @@ class TookTooLong(Exception):
 
 class ServiceAway(Exception):
     """A broker or a database cannot be used."""
+
+
+@contextmanager
+def within(limit_s: float, failure: str) -> Iterator[None]:
+    """Give what is done here so much time; raise `TookTooLong` with these words after it."""
+    with anyio.move_on_after(limit_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TookTooLong(f"{failure} within {limit_s:g} s")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +65,14 @@ def failure_of(error: BaseException) -> Failure | None:
             where = f" (in cell {first.remote_cell})" if first.remote_cell else ""
             return Failure(text=f"{first}{where}")
         case (
-            Interrupted() | TookTooLong() | ServiceAway() | GuestSilent() | Stuck() | ProcessDied() | TooManyRestarts()
+            Interrupted()
+            | TookTooLong()
+            | ServiceAway()
+            | GuestSilent()
+            | Stuck()
+            | ProcessDied()
+            | TooManyRestarts()
+            | RunsAlready()
         ):
             return Failure(text=str(first))
         case OSError():
@@ -65,17 +86,22 @@ def leaf(error: BaseException) -> BaseException:
     return leaf(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def named(error: Exception, deployment: Deployment) -> Exception:
-    """Name the service that an error speaks of, by host and port, with the next step; give other errors as they are."""
+def named(
+    error: Exception, deployment: Deployment, *, wire: str = "with --wire", store: str = "with --store"
+) -> Exception:
+    """Name the service that an error speaks of, by host and port, with the next step; give other errors as they are.
+
+    `wire` and `store` say where another one is named.
+    """
     match first := leaf(error):
         case TransportLost():
             return ServiceAway(
-                f"RabbitMQ cannot be used: {first.reason}; start or mend it there, or name another with --wire"
+                f"RabbitMQ cannot be used: {first.reason}; start or mend it there, or name another {wire}"
             )
         case StoreUnavailable() if "://" in deployment.store:
             url = urlsplit(deployment.store)
-            where = f"{url.hostname}:{url.port or PORTS[url.scheme]}"
-            what = f"PostgreSQL at {where} cannot be used: {first.reason}"
-            return ServiceAway(f"{what}; start or mend it there, or name another with --store")
+            place = f"{url.hostname}:{url.port or PORTS[url.scheme]}"
+            what = f"PostgreSQL at {place} cannot be used: {first.reason}"
+            return ServiceAway(f"{what}; start or mend it there, or name another {store}")
         case _:
             return error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol, assert_never
 import anyio
 import attrs
 
+from actors.cli.providing import provide
 from actors.store.truth import conversations
-from protocol.cell_path import Address
 from protocol.errors import ErrorReport, revive
 from protocol.ids import derived_id
 from protocol.journal import Ending
@@ -23,14 +23,11 @@ from protocol.messages.orders import (
     SettleMove,
     StepNews,
 )
-from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.messages.servers import Origin
 from protocol.states import Goal
 from protocol.truth import Witnessed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from actors.cli.planning import Itinerary
     from actors.client import Client
     from actors.observing import Observed
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
     from protocol.records import Flavor
 
 USER: Final = "demo"
-IMAGE_TEXT: Final = b"made up by cellferry demo. "
-CHUNK_BYTES: Final = 64 * 1024
 #: How far a guest counts before its move, so that there is something to lose; and how long that may take.
 COUNTS_MIN: Final = 5
 COUNTING_S_MAX: Final = 30.0
@@ -95,7 +90,7 @@ class Ferry:
 
     async def run(self, images: ImageFiles) -> tuple[Ferried, ...]:
         """Do all of it, one order at a time; raise the cause of the first one that fails."""
-        await self._provide(images)
+        await provide(self._client, self._plan.cloud, images)
         await self._create_all()
         await self._resize_and_confirm()
         await self._resize_and_revert()
@@ -106,16 +101,6 @@ class Ferry:
         )
 
     # --- the parts -------------------------------------------------------------------------------------------
-
-    async def _provide(self, images: ImageFiles) -> None:
-        root = self._observed.root
-        for image in self._plan.cloud.images:
-            made = await images.write(image.name, _made_up(image.size_bytes))
-            entry = RegisterImage(image=image.name, name=image.name, size_bytes=made.size_bytes, sha256=made.sha256)
-            await self._client.call(Address(root, "image"), entry)
-        for volume in self._plan.cloud.volumes:
-            blank = RegisterVolume(volume=volume.name, name=volume.name, size_gb=volume.size_gb)
-            await self._client.call(Address(root, "volume"), blank)
 
     async def _create_all(self) -> None:
         plan = self._plan
@@ -235,10 +220,3 @@ class Ferry:
         states = (state for host in self._observed.hosts.values() for state in host.inspect())
         found = (state.witness for state in states if state.server == self._uuid(name) and state.is_defined)
         return max((witness.counter for witness in found if witness), default=0)
-
-
-async def _made_up(size_bytes: int) -> AsyncIterator[bytes]:
-    """Make an image's bytes up."""
-    for start in range(0, size_bytes, CHUNK_BYTES):
-        count = min(CHUNK_BYTES, size_bytes - start)
-        yield (IMAGE_TEXT * (count // len(IMAGE_TEXT) + 1))[:count]

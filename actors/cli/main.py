@@ -7,14 +7,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Final
 
-import anyio
 import click
 
 from actors.cli.demo import demo
 from actors.cli.failures import failure_of
-from actors.cli.serving import read_line, serve
-from actors.process import Deployment, Duty, Task
-from protocol.cell_path import CellPath
+from actors.cli.running import run
 
 #: Other packages add commands under this group of entry points.
 PLUG_INS: Final = "cellferry.commands"
@@ -35,19 +32,8 @@ def cellferry() -> None:
     """Run clouds made of cells: route between them, and ferry servers from one to another."""
 
 
-@cellferry.command(hidden=True)
-@click.option("--role", type=click.Choice([duty.value for duty in Duty]), required=True)
-@click.option("--cell", required=True)
-@click.option("--host", default="")
-@click.option("--replica", type=int, default=0)
-def run(*, role: str, cell: str, host: str, replica: int) -> None:
-    """Play one role of a deployment, described by a line on standard input, until that is closed."""
-    deployment = Deployment.decode(read_line())
-    task = Task(duty=Duty(role), cell=CellPath.parse(cell), host=host, replica=replica)
-    anyio.run(serve, deployment, task)
-
-
 cellferry.add_command(demo)
+cellferry.add_command(run)
 
 
 def main(arguments: list[str] | None = None) -> None:

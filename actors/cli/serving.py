@@ -1,19 +1,30 @@
-"""One role of a cloud in this process, until it is asked to stop or its parent is gone."""
+"""Roles of a deployment in this process, or in children of it, until it is asked to stop or its parent is gone."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from actors.cli.children import READY
-from actors.process import open_parts, run_tasks
+from actors.cli.children import READY, Children
+from actors.cli.failures import within
+from actors.cli.providing import provide
+from actors.client import Client
+from actors.process import open_parts, run_tasks, user
 
 if TYPE_CHECKING:
-    from actors.process import Deployment, Task
+    from collections.abc import AsyncGenerator, Callable
+
+    from anyio.abc import TaskStatus
+
+    from actors.process import Deployment, Parts, Task
+
+#: How long the hosts have to announce themselves to their cells, and these to tell the root.
+HOSTS_S_MAX: Final = 60.0
 
 
 class LoggedEvents:
@@ -32,14 +43,49 @@ def read_line() -> bytes:
     return bytes(line)
 
 
-async def serve(deployment: Deployment, task: Task) -> None:
-    """Run the role's actors; say when they take messages."""
+async def serve_child(deployment: Deployment, task: Task) -> None:
+    """Run the role's actors; say when they take messages.  Ends when the parent does."""
     async with anyio.create_task_group() as watching:
         watching.start_soon(_until_orphaned, watching.cancel_scope)
-        watching.start_soon(_until_signalled, watching.cancel_scope)
+        await watching.start(_until_signalled, watching.cancel_scope)
         async with open_parts(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
             os.write(1, READY)
             await anyio.sleep_forever()
+
+
+async def serve(
+    deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None]
+) -> None:
+    """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known."""
+    async with anyio.create_task_group() as watching:
+        await watching.start(_until_signalled, watching.cancel_scope)
+        async with open_parts(deployment, LoggedEvents()) as parts, _running(parts, tasks, has_processes=has_processes):
+            if tasks == deployment.tasks():
+                await _settle(parts)
+            ready()
+            await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool) -> AsyncGenerator[None]:
+    if not has_processes:
+        async with run_tasks(parts, tasks):
+            yield
+        return
+    async with anyio.create_task_group() as group:
+        await Children(parts.deployment, tasks).start(group, parts.ports.events)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def _settle(parts: Parts) -> None:
+    """Wait for the hosts, and enter what the file says that there is."""
+    cloud = parts.deployment.cloud
+    async with user(parts).open() as post:
+        client = Client(post, incarnation=parts.ports.ids.new().hex())
+        with within(HOSTS_S_MAX, "the hosts have not all announced themselves to their cells"):
+            await client.settle_hosts(len(cloud.hosts))
+        await provide(client, cloud, parts.site.images)
 
 
 async def _until_orphaned(scope: anyio.CancelScope) -> None:
@@ -48,7 +94,8 @@ async def _until_orphaned(scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _until_signalled(scope: anyio.CancelScope) -> None:
+async def _until_signalled(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for _ in signals:
             scope.cancel()

@@ -58,6 +58,8 @@ class Queue:
 
     cell: CellPath
     name: str
+    #: Whether it goes when the connection goes that declared it, and nobody else may read it.
+    is_exclusive: bool = attrs.field(default=False, kw_only=True, eq=False, order=False)
 
     def __str__(self) -> str:
         return f"{self.cell}/{self.name}"
@@ -91,7 +93,7 @@ class Wire(Protocol):
     """
 
     async def declare(self, queue: Queue) -> None:
-        """Make the queue exist (durable); declaring it again changes nothing."""
+        """Make the queue exist (durable, or exclusive); declaring it again changes nothing."""
         ...
 
     async def send(self, queue: Queue, frame: bytes) -> None:

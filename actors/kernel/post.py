@@ -57,9 +57,12 @@ def result_of(response: Response, request: Request[R]) -> R:
 class Post:
     """One replica's way to all other actors.  Open it before use."""
 
-    def __init__(self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events) -> None:
+    def __init__(
+        self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events, is_passing: bool = False
+    ) -> None:
+        """Answers come to the queue `replies`; of one who is passing, it goes when he goes."""
         self.me = me
-        self.replies = Queue(me.cell, replies)
+        self.replies = Queue(me.cell, replies, is_exclusive=is_passing)
         self.wire = wire
         self.ids = ids
         self.events = events
@@ -74,6 +77,8 @@ class Post:
             self._outlets = Outlets(self.wire, tasks)
             async with self.wire.consume(self.replies, self._receive, prefetch=REPLY_PREFETCH):
                 yield self
+            if self.replies.is_exclusive:
+                await self.wire.purge(self.replies)
             self._outlets = None
             tasks.cancel_scope.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,9 @@ BROKERS: Final = ("amqp", "amqps")
 STORES: Final = ("postgresql", "postgres")
 #: What runs guests: real processes with real disks, or a model of them in memory.
 DRIVERS: Final = ("process", "memory")
+#: What begins the names of a deployment's queues and schemas.
+PREFIX: Final = "cellferry"
+PREFIX_RULE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: What names a host, an image or a volume: it becomes part of mailboxes, files and queues.
 NAME_RULE: Final = "it must be a lower-case letter or digit, then up to 62 of a-z, 0-9, '.', '_' and '-'"
 
@@ -86,6 +90,10 @@ def _url(schemes: tuple[str, ...]) -> Callable[[object, attrs.Attribute[str | No
     return check
 
 
+def _broker(_settings: object, field: attrs.Attribute[str], url: str) -> None:
+    check_url(field.name, url, BROKERS)
+
+
 def _driver(_settings: object, field: attrs.Attribute[str], text: str) -> None:
     if text not in DRIVERS:
         raise SettingsError(where=field.name, what=f"{text!r} is none; {_advice(text, DRIVERS, of='drivers')}")
@@ -128,6 +136,24 @@ class VolumeSettings:
     size_gb: int = attrs.field(validator=_amount(AMOUNT_MAX))
 
 
+def _prefix(_settings: object, field: attrs.Attribute[str], text: str) -> None:
+    if PREFIX_RULE.fullmatch(text) is None:
+        raise SettingsError(where=field.name, what=f"{text!r} begins no name; it must match {PREFIX_RULE.pattern}")
+
+
+@attrs.frozen(kw_only=True)
+class DeploymentSettings:
+    """What a deployment that stays runs over: its broker, its database, its files, and what its queues are called.
+
+    Without a store each actor keeps an SQLite file in the directory, which is taken from where the file of settings is.
+    """
+
+    wire: str = attrs.field(validator=_broker, repr=False)
+    store: str | None = attrs.field(default=None, validator=_url(STORES), repr=False)
+    directory: str
+    prefix: str = attrs.field(default=PREFIX, validator=_prefix)
+
+
 @attrs.frozen(kw_only=True)
 class Cloud:
     """Everything that a deployment is made of.  Valid from birth: what does not fit together raises `SettingsError`."""
@@ -139,6 +165,7 @@ class Cloud:
     volumes: tuple[VolumeSettings, ...] = ()
     conductors: int = attrs.field(default=1, validator=_amount(CONDUCTORS_MAX))
     driver: str = attrs.field(default=DRIVERS[0], validator=_driver)
+    deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what does not fit together."""

@@ -304,12 +304,13 @@ class _Session:
         await self._publish(self._broker.topology.name(queue), message, queue)
 
     async def declare(self, queue: Queue) -> None:
-        """Declare a durable queue; where the broker refuses that, it must exist already."""
+        """Declare a queue, durable or exclusive; where the broker refuses that, it must exist already."""
         call, topology = self._broker.call, self._broker.topology
         name, arguments = topology.name(queue), topology.arguments(queue)
         try:
             async with self.side_channel() as channel:
-                await call(channel.declare_queue(name, durable=True, arguments=dict(arguments)))
+                alone = queue.is_exclusive
+                await call(channel.declare_queue(name, durable=not alone, exclusive=alone, arguments=dict(arguments)))
         except Refused as refused:
             self._broker.events.emit("queue_declare_refused", queue=str(queue), reason=refused.reason)
             async with self.side_channel() as channel:

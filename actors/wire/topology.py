@@ -96,14 +96,14 @@ class Topology:
         return _fit(f"{self.prefix}.{queue.cell}/{queue.name}")
 
     def arguments(self, queue: Queue) -> Arguments:
-        """Give a queue's arguments.  All queues are durable, without priorities, and refuse what overflows."""
+        """Give a queue's arguments.  All are durable or exclusive, without priorities, and refuse what overflows."""
         arguments: Arguments = {
-            "x-queue-type": self.queue_type.value,
+            "x-queue-type": QueueType.CLASSIC.value if queue.is_exclusive else self.queue_type.value,
             "x-max-length": self.messages_max,
             "x-overflow": "reject-publish",
         }
         buried = dead_letter_queue(queue.cell)
-        if self.queue_type is QueueType.QUORUM and queue != buried:
+        if self.queue_type is QueueType.QUORUM and not queue.is_exclusive and queue != buried:
             arguments |= {
                 "x-delivery-limit": DELIVERIES_MAX,
                 "x-dead-letter-exchange": self.exchange,

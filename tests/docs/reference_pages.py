@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from actors.ops import settings
-from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings, VolumeSettings
+from actors.ops.settings import CellSettings, Cloud, DeploymentSettings, HostSettings, ImageSettings, VolumeSettings
 from protocol.errors import CODES, argument_types
 from protocol.methods import METHODS
 from protocol.records import Flavor
@@ -167,6 +167,7 @@ TABLES: Final[Mapping[str, type[attrs.AttrsInstance]]] = {
     "flavors": Flavor,
     "images": ImageSettings,
     "volumes": VolumeSettings,
+    "deployment": DeploymentSettings,
 }
 LIMITS: Final = {
     "cells": "CELLS_MAX",
@@ -181,8 +182,8 @@ def settings_page() -> str:
     """Write the page of settings, a section for each table of the file."""
     parts = []
     for name, cls in TABLES.items():
-        title = f"## `[[{name}]]`" if name else "## The file"
-        limit = f" At most {getattr(settings, LIMITS[name]):,} of them." if name else ""
+        title = "## The file" if not name else f"## `[[{name}]]`" if name in LIMITS else f"## `[{name}]`"
+        limit = f" At most {getattr(settings, LIMITS[name]):,} of them." if name in LIMITS else ""
         parts.extend([title, f"{_first_line(cls)}{limit}", table(("Key", "Type", "Default"), _settings(cls))])
     rules = [
         f"A name of a host, image or volume: {settings.NAME_RULE}.",
@@ -190,7 +191,8 @@ def settings_page() -> str:
         f"An image has at most {settings.IMAGE_BYTES_MAX:,} bytes.",
         f"`driver` is one of {listed(settings.DRIVERS)}.",
         f"`conductors`, from 1 to {settings.CONDUCTORS_MAX}: so many replicas of the conductor run at once.",
-        f"`broker` is a URL by {listed(settings.BROKERS)}, `store` one by {listed(settings.STORES)}.",
+        f"`broker` and `wire` are URLs by {listed(settings.BROKERS)}, `store` is one by {listed(settings.STORES)}.",
+        "`[deployment]` is for `cellferry run` and what speaks to it; `cellferry demo` has options instead.",
         "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
         f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
     ]
@@ -201,7 +203,8 @@ def _settings(cls: type[attrs.AttrsInstance]) -> Iterable[tuple[str, ...]]:
     for field in attrs.fields(cls):
         is_table = field.name in TABLES
         default = "required" if field.default is attrs.NOTHING else _default(field.default)
-        yield code(field.name), "tables" if is_table else _type(field.type), default
+        kind = "tables" if field.name in LIMITS else "table" if is_table else _type(field.type)
+        yield code(field.name), kind, default
 
 
 def _type(kind: Any) -> str:

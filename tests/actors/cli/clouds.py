@@ -99,17 +99,17 @@ def demo(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
-def command(*options: str) -> list[str]:
-    """Write the command that runs the demo."""
-    return [sys.executable, "-m", "actors", "demo", *options]
+def command(*options: str, of: str = "demo") -> list[str]:
+    """Write the command that runs the demo, or another."""
+    return [sys.executable, "-m", "actors", of, *options]
 
 
 @contextmanager
-def started(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo as a shell does, in a process group of its own, and end whatever is left of it."""
+def started(directory: Path, *options: str, of: str = "demo") -> Iterator[subprocess.Popen[str]]:
+    """Start a command as a shell does, in a process group of its own, and end whatever is left of it."""
     with subprocess.Popen(  # noqa: S603 - a command of our own, without a shell
-        command(*options), env=environment(directory), cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, process_group=0,
+        command(*options, of=of), env=environment(directory), cwd=directory, text=True, process_group=0,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         try:
             yield process
