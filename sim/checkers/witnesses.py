@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from sim.checkers.chronicle import Chronicle, Tale
     from sim.checkers.oracle import Ear
+
+
+MOVES: Final = (Goal.RESIZE, Goal.MIGRATE)
 
 
 class Witnesses:
@@ -66,6 +69,9 @@ class Witnesses:
             case Kind.DONE if entry.step == "stop_guest" and not entry.is_undo:
                 self._stopped(tale, read(entry.payload, GuestReport).counter)
             case Kind.END if what.goal is Goal.REVERT and tale.is_success:
+                self._reverted(what.server)
+            case Kind.END if what.goal in MOVES and not tale.is_success and tale.has(Kind.DONE, "stop_guest"):
+                # A guest whose start nobody heard of has run at the target meanwhile, and is no more.
                 self._reverted(what.server)
 
     def _stopped(self, tale: Tale, counter: int) -> None:

@@ -1,0 +1,256 @@
+"""Has one step of a move fail in one of many ways, for as long as it is tried, and tells how the move ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import cache, partial
+from typing import Any, Final
+
+import attrs
+
+from protocol.journal import Journal, Kind
+from protocol.moves.plans import PLANS
+from protocol.saga import Plan, Step, Story
+from protocol.states import Goal
+from sim import Scenario
+from sim.faults import Fault, FaultKind
+from sim.history import Journaled, Line
+from sim.refusals import DIRTY, REFUSES, Refusal
+from sim.scenario import Move
+from sim.stages.inner import InnerStage
+from sim.stages.outcomes import entries_of
+from tests.faults.ends import Shape, shape
+
+SERVER: Final = "web"
+HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
+CONDUCTOR: Final = "api/conductor"
+#: Longer than a conductor asks again for what may still be undone.
+LONG_S: Final = 600.0
+LOOK_S: Final = 60.0
+NS_PER_S: Final = 1_000_000_000
+FOR_EVER: Final = 0
+
+
+class Way(StrEnum):
+    """In which way a step fails."""
+
+    REFUSED_ONCE = "refused once"
+    REFUSED = "refused for ten minutes"
+    DIRTY = "fails for ten minutes when all is done"
+    SILENT = "never comes, for ten minutes"
+    UNHEARD_ONCE = "answer lost once"
+    UNHEARD = "answers lost for ten minutes"
+    STORE = "owner's store fails for ten minutes"
+    DEAD = "owner is dead for ten minutes"
+
+
+#: What needs a key, by which the actor knows the step again, or a store that is written to.
+KEYED: Final = frozenset({Way.REFUSED_ONCE, Way.REFUSED, Way.DIRTY, Way.STORE})
+
+
+@attrs.frozen(kw_only=True)
+class Doing:
+    """An operation whose steps are to fail."""
+
+    name: str
+    goal: Goal
+    is_volume_backed: bool = False
+    #: What its user does before, when a move waits for its confirm.
+    changes: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """The steps."""
+        return PLANS[self.goal]
+
+    def steps(self) -> tuple[Step, ...]:
+        """List the steps that the operation goes through."""
+        return tuple(step for step in self.plan.steps if step.name in _fine(self)[0])
+
+    def backward(self) -> tuple[Step, ...]:
+        """List the steps whose failure may undo it: up to the settling one."""
+        settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
+        return tuple(step for step in self.steps() if self.plan.steps.index(step) <= settling)
+
+    def forward(self) -> tuple[Step, ...]:
+        """List the steps from which it only goes forward."""
+        return tuple(step for step in self.steps() if step not in self.backward())
+
+
+DOINGS: Final = (
+    Doing(name="Resize", goal=Goal.RESIZE),
+    Doing(name="Cold migrate, volume-backed", goal=Goal.MIGRATE, is_volume_backed=True),
+    Doing(name="Confirm", goal=Goal.CONFIRM),
+    Doing(name="Revert", goal=Goal.REVERT, changes=("attach", "detach")),
+)
+
+
+def is_possible(step: Step, way: Way) -> bool:
+    """Tell whether a step can fail in that way: of what only reads there is no key, and nothing to write."""
+    is_broadcast = step.name == "choose_target"
+    return way not in KEYED if step.is_read and not is_broadcast else way is Way.SILENT if is_broadcast else True
+
+
+@attrs.frozen(kw_only=True)
+class Failed:
+    """What came of a step's failing."""
+
+    end: str  # done | undone | refused
+    waits: bool  # Whether it did not end before the trouble did.
+    error: str = ""
+
+    def __str__(self) -> str:
+        return f"waits, {self.end}" if self.waits else self.end
+
+
+async def prepare(s: Scenario, doing: Doing) -> None:
+    """Bring the server to where the operation begins."""
+    await s.create(SERVER, host="h1", volume="data", is_volume_backed=doing.is_volume_backed)
+    if doing.goal in {Goal.CONFIRM, Goal.REVERT}:
+        await (await s.resize(SERVER, host="h2")).done()
+    if "attach" in doing.changes:
+        await (await s.attach(SERVER, "extra")).done()
+    if "detach" in doing.changes:
+        await (await s.detach(SERVER, "data")).done()
+    await s.quiet()
+
+
+async def begin(s: Scenario, doing: Doing) -> Move:
+    """Begin the operation."""
+    if doing.goal is Goal.RESIZE:
+        return await s.resize(SERVER, host="h2")
+    if doing.goal is Goal.MIGRATE:
+        return await s.migrate(SERVER, host="h2")
+    move: Move = await getattr(s, doing.goal.value)(SERVER)
+    return move
+
+
+@cache
+def _fine(doing: Doing) -> tuple[frozenset[str], Shape]:
+    async def story(s: Scenario) -> tuple[frozenset[str], Shape]:
+        await prepare(s, doing)
+        move = await (await begin(s, doing)).done()
+        await s.quiet()
+        return frozenset(each.step for each in move.journal), shape(s.truth)
+
+    return Scenario.run(story, hosts=HOSTS, on=InnerStage)
+
+
+class Trouble:
+    """Begins when a step's intent is written, and is over with its outcome: its undo goes undisturbed."""
+
+    def __init__(self, s: Scenario, doing: Doing, ways: dict[str, Way]) -> None:
+        self._s = s
+        self._doing = doing
+        self._ways = ways
+        self._begun_ns = 0
+        self.now = ""  # The step that is in trouble, until its outcome; of who is dead also afterwards.
+        self.struck: list[str] = []
+        self.waited: dict[str, str] = {}
+        s.stage.history.listeners.append(self._listen)
+
+    def _listen(self, line: Line) -> None:
+        what = line.what
+        if not isinstance(what, Journaled) or what.entry.is_undo or what.goal is not self._doing.goal:
+            return
+        step = what.entry.step
+        if what.entry.kind is Kind.INTENT and step in self._ways and step not in self.struck:
+            self.struck.append(step)
+            self.now, self._begun_ns = step, line.at_ns
+            self._begin(what.conversation, self._doing.plan.step(step), self._ways[step])
+        elif what.entry.kind in {Kind.DONE, Kind.REFUSED} and step == self.now and self._ways[step] is not Way.DEAD:
+            self.end()
+
+    def end(self) -> None:
+        """End it, whatever it is."""
+        self.now = ""
+        self._s.heal()
+
+    def look(self) -> None:
+        """End what has lasted long; note that, and for what, a conversation has waited for it."""
+        if self.now and self._s.stage.history.now_ns() - self._begun_ns >= LONG_S * NS_PER_S:
+            self.waited[self.now] = reason(self._s)
+            self.end()
+
+    def _begin(self, conversation: str, step: Step, way: Way) -> None:
+        stage = self._s.stage
+        entries = entries_of(stage.history, conversation)
+        story = Story(Journal(conversation=conversation, server=SERVER, goal=self._doing.goal, entries=entries), 1)
+        owner, method = str(step.at(story)), type(step.run(story)).METHOD.name
+        match way:
+            case Way.REFUSED_ONCE | Way.REFUSED | Way.DIRTY:
+                how = DIRTY if way is Way.DIRTY else REFUSES
+                times = 1 if way is Way.REFUSED_ONCE else FOR_EVER
+                stage.refuse(Refusal(process=owner, call=step.name, how=how, times=times))
+            case Way.SILENT | Way.UNHEARD_ONCE | Way.UNHEARD:
+                where = CONDUCTOR if way is Way.SILENT else owner
+                times = 1 if way is Way.UNHEARD_ONCE else FOR_EVER
+                self._add(FaultKind.LOSE, where, point=method, times=times)
+            case Way.STORE:
+                self._add(FaultKind.STORE_ERROR, owner, times=FOR_EVER)
+            case Way.DEAD:
+                stage.kill(owner, down_s=2 * LONG_S)
+
+    def _add(self, kind: FaultKind, where: str, *, times: int, point: str = "") -> None:
+        name = f"{kind}-{len(self.struck)}"
+        self._s.inject(Fault(kind=kind, name=name, where=where, point=point, times=times))
+
+
+def reason(s: Scenario) -> str:
+    """Tell what the conversation says that it waits for."""
+    waits_for = [each.waits_for for each in s.truth.conversations(SERVER) if not each.is_closed]
+    assert waits_for, "it is over"
+    assert waits_for[0], "it goes on, and says nothing of any trouble"
+    return waits_for[0]
+
+
+async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way]) -> dict[str, Failed]:
+    """Do the operation while these steps fail; insist on one of the ends that there may be."""
+    before, known = shape(s.truth), {row.id for row in s.truth.faults(SERVER)}
+    s.is_calm = False
+    trouble = Trouble(s, doing, ways)
+    move = await begin(s, doing)
+    while not move.ended:
+        await s.wait(LOOK_S)
+        trouble.look()
+    s.stage.history.listeners.remove(trouble._listen)  # noqa: SLF001 - of this module
+    s.heal()
+    await s.quiet()
+    s.check()
+    assert set(trouble.struck) == set(ways), "each step has come to its trouble"
+    assert shape(s.truth) == (before if move.error else _fine(doing)[1])
+    faults = [row.code for row in s.truth.faults(SERVER) if row.id not in known]
+    assert faults in ([], [move.error]), "at most one fault, with the first cause"
+    end = "done" if not move.error else "undone" if move.conversation else "refused"
+    return {step: Failed(end=end, waits=step in trouble.waited, error=move.error) for step in ways}
+
+
+def undone(doing: Doing, step: Step, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:
+    """Have a step before the settling one's success fail in each way, one after the other in one world."""
+    ways = sorted((way for way in Way if is_possible(step, way)), key=lambda way: way is Way.UNHEARD_ONCE)
+
+    async def story(s: Scenario, these: list[Way]) -> dict[Way, Failed]:
+        await prepare(s, doing)
+        return {way: (await go_through(s, doing, {step.name: way}))[step.name] for way in these}
+
+    # Whether a guest ran that is undone, nobody may know; what it wrote on a volume is no loss to the next.
+    worlds = [[way] for way in ways] if step.settles else [ways]
+    found: dict[Way, Failed] = {}
+    for these in worlds:
+        found |= Scenario.run(partial(story, these=these), hosts=HOSTS, on=on)
+    return found
+
+
+def forward(doing: Doing, turn: int, on: Callable[..., Any] = InnerStage) -> dict[str, tuple[Way, Failed]]:
+    """Have each step after the settling one's success fail, each in another way; with all turns, each in every way."""
+    ways: dict[str, Way] = {}
+    for number, step in enumerate(doing.forward()):
+        possible = [way for way in Way if is_possible(step, way)]
+        ways[step.name] = possible[(number + turn) % len(possible)]
+
+    async def story(s: Scenario) -> dict[str, tuple[Way, Failed]]:
+        await prepare(s, doing)
+        return {step: (ways[step], failed) for step, failed in (await go_through(s, doing, ways)).items()}
+
+    return Scenario.run(story, hosts=HOSTS, on=on)
