@@ -16,8 +16,8 @@ from tests.docs.moves_seen import moves_seen
 from tests.docs.steps_page import SHOWN_BY
 from tests.tidy_rules import ROOT
 
-#: Running the moves in a simulated cloud takes some seconds, in whichever test comes first.
-pytestmark = pytest.mark.timeout(60)
+#: Running moves in a simulated cloud takes some seconds, in whichever test comes first; failing every step, twenty.
+pytestmark = pytest.mark.timeout(180)
 
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK: Final = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")

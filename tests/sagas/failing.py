@@ -27,7 +27,7 @@ HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
 CONDUCTOR: Final = "api/conductor"
 #: Longer than a conductor asks again for what may still be undone.
 LONG_S: Final = 600.0
-LOOK_S: Final = 60.0
+LOOKS: Final = 10
 NS_PER_S: Final = 1_000_000_000
 FOR_EVER: Final = 0
 
@@ -92,6 +92,10 @@ def is_possible(step: Step, way: Way) -> bool:
     return way not in KEYED if step.is_read and not is_broadcast else way is Way.SILENT if is_broadcast else True
 
 
+#: How a move ends from which there is no way back.
+FORWARD: Final = "done"
+
+
 @attrs.frozen(kw_only=True)
 class Failed:
     """What came of a step's failing."""
@@ -140,8 +144,9 @@ def _fine(doing: Doing) -> tuple[frozenset[str], Shape]:
 class Trouble:
     """Begins when a step's intent is written, and is over with its outcome: its undo goes undisturbed."""
 
-    def __init__(self, s: Scenario, doing: Doing, ways: dict[str, Way]) -> None:
+    def __init__(self, s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s: float) -> None:
         self._s = s
+        self.long_s = long_s
         self._doing = doing
         self._ways = ways
         self._begun_ns = 0
@@ -169,7 +174,7 @@ class Trouble:
 
     def look(self) -> None:
         """End what has lasted long; note that, and for what, a conversation has waited for it."""
-        if self.now and self._s.stage.history.now_ns() - self._begun_ns >= LONG_S * NS_PER_S:
+        if self.now and self._s.stage.history.now_ns() - self._begun_ns >= self.long_s * NS_PER_S:
             self.waited[self.now] = reason(self._s)
             self.end()
 
@@ -190,7 +195,7 @@ class Trouble:
             case Way.STORE:
                 self._add(FaultKind.STORE_ERROR, owner, times=FOR_EVER)
             case Way.DEAD:
-                stage.kill(owner, down_s=2 * LONG_S)
+                stage.kill(owner, down_s=2 * self.long_s)
 
     def _add(self, kind: FaultKind, where: str, *, times: int, point: str = "") -> None:
         name = f"{kind}-{len(self.struck)}"
@@ -205,14 +210,15 @@ def reason(s: Scenario) -> str:
     return waits_for[0]
 
 
-async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way]) -> dict[str, Failed]:
+async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s: float = LONG_S) -> dict[str, Failed]:
     """Do the operation while these steps fail; insist on one of the ends that there may be."""
     before, known = shape(s.truth), {row.id for row in s.truth.faults(SERVER)}
     s.is_calm = False
-    trouble = Trouble(s, doing, ways)
+    trouble = Trouble(s, doing, ways, long_s=long_s)
     move = await begin(s, doing)
-    while not move.ended:
-        await s.wait(LOOK_S)
+    # One who was not answered in time does not know: what he asked for may go on.
+    while not move.ended or any(not each.is_closed for each in s.truth.conversations(SERVER)):
+        await s.wait(long_s / LOOKS)
         trouble.look()
     s.stage.history.listeners.remove(trouble._listen)  # noqa: SLF001 - of this module
     s.heal()
@@ -226,7 +232,7 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way]) -> dict[st
     return {step: Failed(end=end, waits=step in trouble.waited, error=move.error) for step in ways}
 
 
-def undone(doing: Doing, step: Step, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:
+def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:
     """Have a step before the settling one's success fail in each way, one after the other in one world."""
     ways = sorted((way for way in Way if is_possible(step, way)), key=lambda way: way is Way.UNHEARD_ONCE)
 
@@ -242,7 +248,9 @@ def undone(doing: Doing, step: Step, on: Callable[..., Any] = InnerStage) -> dic
     return found
 
 
-def forward(doing: Doing, turn: int, on: Callable[..., Any] = InnerStage) -> dict[str, tuple[Way, Failed]]:
+def forward(
+    doing: Doing, turn: int, *, on: Callable[..., Any] = InnerStage, long_s: float = LONG_S
+) -> dict[str, tuple[Way, Failed]]:
     """Have each step after the settling one's success fail, each in another way; with all turns, each in every way."""
     ways: dict[str, Way] = {}
     for number, step in enumerate(doing.forward()):
@@ -251,6 +259,8 @@ def forward(doing: Doing, turn: int, on: Callable[..., Any] = InnerStage) -> dic
 
     async def story(s: Scenario) -> dict[str, tuple[Way, Failed]]:
         await prepare(s, doing)
-        return {step: (ways[step], failed) for step, failed in (await go_through(s, doing, ways)).items()}
+        return {
+            step: (ways[step], failed) for step, failed in (await go_through(s, doing, ways, long_s=long_s)).items()
+        }
 
     return Scenario.run(story, hosts=HOSTS, on=on)

@@ -1,0 +1,60 @@
+"""Each step of each move fails in every way there is, for longer than anybody is patient: it is undone, or it waits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from sim.stages.loop import LoopStage
+from tests.sagas.failing import DOINGS, FORWARD, Doing, Failed, Way, forward, undone
+
+#: A resize has some thirty steps, and each fails eight times.
+pytestmark = pytest.mark.timeout(180)
+
+EACH_DOING: Final = pytest.mark.parametrize("doing", [pytest.param(each, id=each.name) for each in DOINGS])
+#: Here nothing can be undone, so that nobody's patience has an end.
+BRIEFLY_S: Final = 45.0
+#: After which a step is done all the same: it is asked again.
+ONCE: Final = frozenset({Way.UNHEARD_ONCE, Way.REFUSED_ONCE})
+
+
+@EACH_DOING
+def test_a_step_that_fails_before_there_is_no_way_back_is_undone_however_it_fails(doing: Doing) -> None:
+    """All is as before; only an answer that is lost once costs nothing; only a dead owner is waited for."""
+    for step in doing.backward():
+        for way, failed in undone(doing, step).items():
+            is_refused = failed.end == "refused" and step is doing.plan.steps[0]
+            assert is_refused or failed.end == ("done" if way is Way.UNHEARD_ONCE else "undone"), (step.name, way)
+            assert not failed.waits or way is Way.DEAD, (step.name, way)
+            assert bool(failed.error) is (failed.end != "done")
+
+
+@EACH_DOING
+@pytest.mark.parametrize("turn", range(len(Way)))
+def test_a_step_that_fails_when_there_is_no_way_back_is_waited_for_and_done(doing: Doing, turn: int) -> None:
+    """While it lasts the conversation says what it waits for; when it is over the move ends, as if nothing had been."""
+    _judge_forward(forward(doing, turn))
+
+
+@EACH_DOING
+def test_the_real_actors_wait_for_a_step_that_fails_and_do_it(doing: Doing) -> None:
+    """The same on the loop, with SQL, codec and routing, for one of the turns and for less long."""
+    _judge_forward(forward(doing, 1, on=LoopStage, long_s=BRIEFLY_S))
+
+
+def _judge_forward(found: dict[str, tuple[Way, Failed]]) -> None:
+    assert found
+    for step, (way, failed) in found.items():
+        assert (failed.end, failed.error) == (FORWARD, ""), step
+        assert failed.waits is (way not in ONCE), (step, way)
+
+
+@EACH_DOING
+def test_the_real_actors_undo_a_step_that_fails(doing: Doing) -> None:
+    """On the loop too, for the last step that may be undone, and the first that is no refusal at the door."""
+    steps = doing.backward()[1:]
+    for step in dict.fromkeys((steps[0], steps[-1])):
+        ends = {way: failed.end for way, failed in undone(doing, step, on=LoopStage).items()}
+        assert ends.pop(Way.UNHEARD_ONCE) == "done"
+        assert set(ends.values()) == {"undone"}, step.name
