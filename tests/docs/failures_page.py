@@ -20,6 +20,8 @@ insists on it (`tests/sagas/test_each_way_to_fail.py`), and that every promise h
 - **refused**: the user hears it at once; nothing has begun.
 - **waits, ...**: while the trouble lasts, the conversation says what it waits for (`waits_for`), and nothing else is
   wrong: the server is never in `error`, its guest never runs twice. When the trouble is over it ends by itself.
+- **owed, ...**: the same, but its user has the server already, and may do with it what he likes except a new move: only
+  clean-up is left.
 - *-*: what only reads is never refused by scenario, has no key, and writes nothing; a broadcast has no one owner.
 
 Steps in one row behave alike. [Steps](steps.md) has what each does, and who its owner is.

@@ -25,7 +25,7 @@ How to read it:
 - **The user hears**: what each operation ended with, as its user was told.
 - **While it lasts**: of trouble that would not end by itself, how things are after ten minutes of it: what the
   conversation says that it waits for, and where the guest runs. Then the trouble is ended, and nothing else is done.
-- **End**: which of the five ends below it is, then what was read from stores, hypervisors and partners: vm state, task,
+- **End**: which of the ends below it is, then what was read from stores, hypervisors and partners: vm state, task,
   power; who has what of the server; the status of the move's record; the faults in the server's history.
 - **Then**: what the server's user did next, with success: that nothing is in its way.
 
@@ -35,6 +35,7 @@ How to read it:
 | given up | of what was asked while a move waits for its confirm: as undone, and the move waits on; one fault |
 | done | the same as when nothing goes wrong, with no fault in the history |
 | parked, then done | it waits, says for what, and goes on by itself when the trouble is over; the server is never in `error` |
+| owed, then done | the same, but its user has the server already: what waits is clean-up, and bars only a new move |
 | one wins | of several users one is served, as if alone; the others are refused, and have changed nothing |
 
 At each end all invariants and oracles hold, and nothing is left anywhere: no binding, attachment, image, allocation,

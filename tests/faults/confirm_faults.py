@@ -30,7 +30,7 @@ async def confirm_parked(s: Scenario) -> str:
 @fault(
     "X30", "what is left at S cannot be cleaned up",
     nova="error on a server that runs; record, port, attachment and room of S stay; it can never move back there",
-    here="`destroy` of S fails for ten minutes", end=End.PARKED,
+    here="`destroy` of S fails for ten minutes", end=End.OWED,
 )  # fmt: skip
 async def _destroy(s: Scenario) -> str:
     s.fail(SOURCE, "destroy", times=FOR_EVER)
@@ -48,7 +48,7 @@ async def _unheard(s: Scenario) -> str:
 
 @fault(
     "X32", "S's record cannot be deleted", nova="as X31",
-    here="`destroy_source` fails for ten minutes, when all of it is done", end=End.PARKED,
+    here="`destroy_source` fails for ten minutes, when all of it is done", end=End.OWED,
 )  # fmt: skip
 async def _record(s: Scenario) -> str:
     s.fail(SOURCE_CELL, "destroy_source", how="dirty", times=FOR_EVER)
@@ -66,7 +66,7 @@ async def _finish(s: Scenario) -> str:
 
 @fault(
     "X34", "S's allocation cannot be deleted", nova="as X31, and S's room stays taken",
-    here="`release_source` is refused for ten minutes", end=End.PARKED,
+    here="`release_source` is refused for ten minutes", end=End.OWED,
 )  # fmt: skip
 async def _release(s: Scenario) -> str:
     s.fail(SOURCE_CELL, "release_source", times=FOR_EVER)
@@ -75,10 +75,10 @@ async def _release(s: Scenario) -> str:
 
 @fault(
     "X35", "a second confirm and a revert while a confirm is going on", nova="both refused, the first goes well",
-    here="both are asked while `destroy` of S fails", end=End.ONE_WINS,
+    here="both are asked while `finish_confirm` is refused", end=End.ONE_WINS,
 )  # fmt: skip
 async def _again(s: Scenario) -> str:
-    s.fail(SOURCE, "destroy", times=3)
+    s.fail(TARGET_CELL, "finish_confirm", times=3)
     first = await s.confirm(SERVER)
     await s.confirm(SERVER)
     await s.revert(SERVER)
@@ -88,7 +88,7 @@ async def _again(s: Scenario) -> str:
 
 @fault(
     "X36", "S is down when a confirm is asked", nova="refused, nothing changed",
-    here="S is killed, and up again after ten minutes", end=End.PARKED,
+    here="S is killed, and up again after ten minutes", end=End.OWED,
 )  # fmt: skip
 async def _down(s: Scenario) -> str:
     s.kill(SOURCE, down_s=3000)

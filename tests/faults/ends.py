@@ -14,6 +14,8 @@ from sim.stages.facts import Facts
 from tests.faults.entry import OTHER, SERVER, SOURCE, TARGET
 
 LETTERS = {SOURCE: "S", TARGET: "T", OTHER: "A"}
+#: How what is told of a debt begins.
+OWED = "the server is free for its user"
 Row = tuple[object, ...]
 
 
@@ -138,5 +140,9 @@ def while_it_lasts(s: Scenario) -> str:
     assert record is not None, "the server has a home all the time"
     assert record.vm_state is not VmState.ERROR, "a server is never in error for what will come right by itself"
     assert len(s.truth.running(SERVER)) <= 1, "never two guests"
+    mapping = s.truth.mapping(SERVER)
+    if mapping is not None and mapping.debt:
+        assert (record.task_state, mapping.conversation) == (None, None), "the server is its user's"
+        reasons.insert(0, OWED)
     guests = ", ".join(LETTERS[host] for host in s.truth.running(SERVER))
     return f"{'; '.join(reasons)}; " + (f"guest runs at {guests}" if guests else "guest is off")

@@ -37,6 +37,7 @@ class End(StrEnum):
     GIVEN_UP = "given up"  # As undone, but of what was asked of an open move: that stays open.
     DONE = "done"  # As if nothing had happened.
     PARKED = "parked, then done"  # It waits, says for what, and ends by itself when the trouble does.
+    OWED = "owed, then done"  # The user has his server; what is left is cleaned up when the trouble ends.
     REFUSED = "refused"  # At the door: nothing has changed.
     ONE_WINS = "one wins"  # Of two users one is served, the other is refused.
 

@@ -59,7 +59,7 @@ async def _hide(s: Scenario) -> str:
 
 @fault(
     "X40", "the guest at T cannot be destroyed", nova="error; the guest runs on at T, a hard reboot makes it run twice",
-    here="`destroy` of T fails for ten minutes", end=End.PARKED,
+    here="`destroy` of T fails for ten minutes", end=End.OWED,
 )  # fmt: skip
 async def _destroy(s: Scenario) -> str:
     s.fail(TARGET, "destroy", times=FOR_EVER)
@@ -77,7 +77,7 @@ async def _unheard(s: Scenario) -> str:
 
 @fault(
     "X42", "T's record cannot be deleted", nova="as X41",
-    here="`destroy_target` fails for ten minutes, when all of it is done", end=End.PARKED,
+    here="`destroy_target` fails for ten minutes, when all of it is done", end=End.OWED,
 )  # fmt: skip
 async def _record(s: Scenario) -> str:
     s.fail(TARGET_CELL, "destroy_target", how="dirty", times=FOR_EVER)
@@ -104,7 +104,7 @@ async def _start_unheard(s: Scenario) -> str:
 
 @fault(
     "X48", "S's allocation cannot be given back", nova="active, but both hosts' rooms stay taken",
-    here="`finish_return` fails twice when all of it is done, `vacate_target` for ten minutes", end=End.PARKED,
+    here="`finish_return` fails twice when all of it is done, `vacate_target` for ten minutes", end=End.OWED,
 )  # fmt: skip
 async def _allocation(s: Scenario) -> str:
     s.fail(SOURCE_CELL, "finish_return", how="dirty", times=2)

@@ -13,7 +13,7 @@ from sim import Scenario
 from sim.faults import FaultKind
 from sim.scenario import Move
 from sim.stages.inner import InnerStage
-from tests.faults.ends import Shape, Told, phrase, shape, told
+from tests.faults.ends import OWED, Shape, Told, phrase, shape, told
 from tests.faults.entry import HOSTS, SERVER, SOURCE, TARGET, Begin, End, Entry
 
 DATA: Final = "data"
@@ -86,6 +86,8 @@ def play(entry: Entry, on: Callable[..., Any]) -> Ended:
         before, known = shape(s.truth), told(s.truth)
         begun = set(s.moves)
         meanwhile = await entry.play(s)
+        assert meanwhile.startswith(OWED) is (entry.end is End.OWED)
+        assert bool(meanwhile) is (entry.end in {End.PARKED, End.OWED})
         s.heal()
         await s.quiet()
         s.check()
@@ -124,7 +126,7 @@ def judge(s: Scenario, entry: Entry, moves: dict[str, Move], *, before: Shape, k
             assert errors
             assert shape(s.truth) == before
             assert now == known
-        case End.DONE | End.PARKED:
+        case End.DONE | End.PARKED | End.OWED:
             assert not errors
             _is_as_if_nothing_had_happened(s, entry, moves, known)
         case End.ONE_WINS:

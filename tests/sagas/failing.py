@@ -101,11 +101,11 @@ class Failed:
     """What came of a step's failing."""
 
     end: str  # done | undone | refused
-    waits: bool  # Whether it did not end before the trouble did.
+    waits: str = ""  # `waits` when it did not end before the trouble did, `owed` when its user did not wait for it.
     error: str = ""
 
     def __str__(self) -> str:
-        return f"waits, {self.end}" if self.waits else self.end
+        return f"{self.waits}, {self.end}" if self.waits else self.end
 
 
 async def prepare(s: Scenario, doing: Doing) -> None:
@@ -175,7 +175,9 @@ class Trouble:
     def look(self) -> None:
         """End what has lasted long; note that, and for what, a conversation has waited for it."""
         if self.now and self._s.stage.history.now_ns() - self._begun_ns >= self.long_s * NS_PER_S:
-            self.waited[self.now] = reason(self._s)
+            assert reason(self._s)
+            mapping = self._s.truth.mapping(SERVER)
+            self.waited[self.now] = "owed" if mapping is not None and mapping.debt else "waits"
             self.end()
 
     def _begin(self, conversation: str, step: Step, way: Way) -> None:
@@ -229,7 +231,7 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
     faults = [row.code for row in s.truth.faults(SERVER) if row.id not in known]
     assert faults in ([], [move.error]), "at most one fault, with the first cause"
     end = "done" if not move.error else "undone" if move.conversation else "refused"
-    return {step: Failed(end=end, waits=step in trouble.waited, error=move.error) for step in ways}
+    return {step: Failed(end=end, waits=trouble.waited.get(step, ""), error=move.error) for step in ways}
 
 
 def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:

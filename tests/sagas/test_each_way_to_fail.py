@@ -47,7 +47,7 @@ def _judge_forward(found: dict[str, tuple[Way, Failed]]) -> None:
     assert found
     for step, (way, failed) in found.items():
         assert (failed.end, failed.error) == (FORWARD, ""), step
-        assert failed.waits is (way not in ONCE), (step, way)
+        assert bool(failed.waits) is (way not in ONCE), (step, way)
 
 
 @EACH_DOING
