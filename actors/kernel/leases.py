@@ -95,6 +95,7 @@ class Leases:
         for holder in await self._store.transact(self._journals.holders):
             if slot_of(holder.owner) == slot_of(self._owner):
                 await self._take(holder, limit=None)
+        self._events.emit("leases_watched", owner=self._owner)
 
     async def run(self) -> None:
         """Keep, look and take over, for ever; a store that is away is tried again."""
@@ -109,6 +110,7 @@ class Leases:
 
     async def let_go(self) -> None:
         """Give the lease up, in an orderly stop: the others need not wait until it is over."""
+        self._events.emit("leases_left", owner=self._owner)
         with anyio.move_on_after(LET_GO_S, shield=True):
             try:
                 await self._store.transact(self._journals.let_go, self._owner)

@@ -95,6 +95,7 @@ class SqlJournals:
             connection, conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
             first_epoch=epoch, epoch=epoch, waits_for=None, is_closed=False, is_swept=False,
         )  # fmt: skip
+        self.keep(connection, lease.owner)  # Whoever had nothing has not renewed it for a while.
         entry = Entry(seq=0, epoch=epoch, kind=Kind.BEGIN, at_us=at_us, payload=payload)
         self._write(connection, lease.conversation, entry)
         return Journal(conversation=lease.conversation, server=lease.server, goal=goal, entries=(entry,))
@@ -143,6 +144,7 @@ class SqlJournals:
         if not is_his or not (is_heir or _BEATS.scalar(connection, by=holder.owner) == holder.beats):
             return False
         self.take_over(connection, conversation, owner=owner)
+        self.keep(connection, owner)
         return True
 
     def take_over(self, connection: Connection, conversation: str, *, owner: str) -> None:

@@ -65,8 +65,11 @@ def links(layout: Layout) -> tuple[tuple[str, str], ...]:
     inside = [
         (link_of(_cell(name)), name) for name in process_names(layout) if name.endswith("/cell") or "/host:" in name
     ]
-    root = [(conductor_of(layout), name) for name in process_names(layout) if name.startswith(f"{layout.root}/")]
-    return (*between, *inside, *(pair for pair in root if pair[0] != pair[1]))
+    others = [
+        name for name in process_names(layout) if _cell(name) == layout.root and name not in conductors_of(layout)
+    ]
+    root = [(conductor, name) for conductor in conductors_of(layout) for name in others]
+    return (*between, *inside, *root)
 
 
 def queue_names(layout: Layout, cell: CellPath) -> tuple[str, ...]:

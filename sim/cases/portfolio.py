@@ -24,12 +24,14 @@ class Mix:
     minutes: float = 3.0
     servers: int = 2
     of_a_kind: int | None = None  # So many faults of each kind at most; None: as any seed has.
+    conductors: int = 1
     points: dict[Family, str] = attrs.field(factory=dict, hash=False)  # Where faults strike, from the begin on.
 
     def case(self, seed: int) -> Case:
         """Make a seed's case."""
         case = case_of(
-            seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind
+            seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind,
+            conductors=self.conductors,
         )  # fmt: skip
         return attrs.evolve(case, faults=tuple(map(self._placed, case.faults)))
 
@@ -84,6 +86,12 @@ USURPED: Final = Mix(
     text="conductors stand still while others take over",
     kinds=(F.USURP, F.PAUSE, F.PAUSE_AT, F.DRIVER_SLOW, F.PARTNER_SLOW),
 )
+SHARED: Final = Mix(
+    name="shared",
+    text="two conductors share the work, die, stand still, and have wrong clocks",
+    kinds=(F.CRASH, F.CRASH_AT, F.PAUSE, F.PAUSE_AT, F.CLOCK_DRIFT, F.CLOCK_JUMP, F.DRIVER_SLOW, F.PARTNER_SLOW),
+    conductors=2,
+)
 STORES: Final = Mix(
     name="stores",
     text="stores fail, before and after the commit",
@@ -99,4 +107,6 @@ OWING: Final = Mix(
 )
 DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
 
-MIXES: Final = (CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, STORES, OWING, DYING)
+MIXES: Final = (
+    CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING, DYING,
+)  # fmt: skip

@@ -24,6 +24,8 @@ ALL_KINDS: Final = tuple(kind for kind in FaultKind if kind not in UNNOTICED)
 NO_FAULT: Final = 0.05
 ONE_KIND: Final = 0.25
 EVERYTHING: Final = 0.40
+#: In this share of the seeds, two conductors run at once.
+TWO_CONDUCTORS: Final = 0.35
 #: How many faults of one kind: few kinds may have many each, many kinds have few each.
 OF_A_KIND_MAX: Final = 2
 OF_ONE_KIND_MAX: Final = 6
@@ -42,16 +44,20 @@ def case_of(
     of_a_kind: int | None = None,
     strategy: str | None = None,
     layout: Layout | None = None,
+    conductors: int | None = None,
 ) -> Case:
     """Make a seed's case; `kinds` are on when they are given, at most so many of each, and else as the seed chooses."""
     chance = Chance(seed)
-    layout = layout or Layout.tree(cells=cells, hosts=hosts)
+    if layout is None:
+        conductors = conductors or (2 if chance.hits(TWO_CONDUCTORS, "two conductors") else 1)
+        layout = Layout.tree(cells=cells, hosts=hosts, conductors=conductors)
     setup, ops = stories(chance, layout=layout, servers=servers, minutes=minutes)
     on = kinds_of(seed) if kinds is None else tuple(kind for kind in FaultKind if kind in kinds)
     case = Case(
         seed=seed,
         cells=len(layout.cells),
         hosts=len(layout.hosts),
+        conductors=layout.conductors,
         minutes=minutes,
         setup=setup,
         ops=ops,

@@ -16,6 +16,7 @@ from sim.cases.places import (
     DRIVER_CALLS,
     PARTNER_CALLS,
     conductor_of,
+    conductors_of,
     crash_points,
     host_names,
     links,
@@ -145,7 +146,7 @@ def _lasting(draw: Draw, for_s: tuple[float, float]) -> float:
 def _worker(draw: Draw) -> str:
     # The conductor drives every move: it gets a good share of what befalls processes.
     is_conductor = draw.hits(0.3, "conductor")
-    return conductor_of(draw.layout) if is_conductor else str(draw.pick(process_names(draw.layout), "where"))
+    return str(draw.pick((conductors_of if is_conductor else process_names)(draw.layout), "where"))
 
 
 def _at_point(draw: Draw) -> Fault:

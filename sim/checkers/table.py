@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sim.checkers import disks, effects, gathers, guests, health, journals, orders, records, wire
+from sim.checkers import disks, effects, gathers, guests, health, journals, leases, orders, records, wire
 from sim.checkers.oracle import Oracle
 
 _ALL: Final[tuple[type[Oracle], ...]] = (
@@ -23,6 +23,8 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     journals.UndoOrder,
     journals.UndoWhole,
     journals.OneDirection,
+    leases.TakenOverInTime,
+    leases.LeftAlone,
     effects.IntentFirst,
     effects.EpochsFence,
     effects.CarriedOnce,

@@ -48,6 +48,7 @@ class Journals:
         if conversation in self.kept:
             return
         self._counter += 1
+        self.keep(owner)
         entry = Entry(seq=0, epoch=self._counter, kind=Kind.BEGIN, at_us=at_us, payload=payload)
         journal = Journal(conversation=conversation, server=server, goal=goal, entries=(entry,))
         kept = Kept(journal, owner, first_epoch=self._counter, epoch=self._counter)
@@ -93,6 +94,7 @@ class Journals:
         if not is_his or not (is_heir or self._beats.get(holder.owner) == holder.beats):
             return False
         self.take_over(conversation, owner=owner)
+        self.keep(owner)
         return True
 
     def take_over(self, conversation: str, *, owner: str) -> int:

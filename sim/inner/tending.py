@@ -5,7 +5,6 @@ It lasts as long as the process's run; what is due while the process stands stil
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actors.kernel.leases import Lookout, slot_of
@@ -36,9 +35,11 @@ class Tending:
                 if slot_of(holder.owner) == slot_of(self._owner):
                     self._take(holder)
         except StoreUnavailable:
-            # As for a supervisor, that is another beginning.
+            # As under a supervisor, it begins once more.
+            self._conductor.note("leases_wait", self._owner)
             self._conductor.process.later(PAUSE_FIRST_S, self.begin)
         else:
+            self._conductor.note("leases_watched", self._owner)
             self._tend()
 
     def _tend(self) -> None:
@@ -47,8 +48,10 @@ class Tending:
             self._swept_s = now_s
             self._conductor.sweep()
         if self._journals.open:
-            with suppress(StoreUnavailable):  # What is left is done the next time.
+            try:
                 self._keep_and_look(now_s)
+            except StoreUnavailable as error:
+                self._conductor.note("leases_wait", str(error))  # What is left is done the next time.
         self._conductor.process.later(self._lookout.pause_s(now_s), self._tend)
 
     def _keep_and_look(self, now_s: float) -> None:
