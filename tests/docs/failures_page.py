@@ -8,12 +8,14 @@ from typing import Final
 
 from protocol.states import Goal
 from tests.docs.markdown import code, page, table
-from tests.sagas.failing import DOINGS, Doing, Failed, Way, forward, undone
+from tests.sagas.doings import DOINGS, Doing
+from tests.sagas.failing import Failed, Way, forward, undone
 
 INTRO: Final = """
-Every step of a move can fail in eight ways. Each was made to happen, in a simulated cloud, for ten minutes unless it
-says *once*: longer than a conductor is patient with what may still be undone. This is how the moves ended; a test
-insists on it (`tests/sagas/test_each_way_to_fail.py`), and that every promise held all along.
+Every step of a move can fail in ten ways. Each was made to happen, in a simulated cloud, for ten minutes unless it says
+*once*: longer than a conductor is patient with what may still be undone. This is how the moves ended; a test insists on
+it (`tests/sagas/test_each_way_to_fail.py`), of cold migrate, create, start, stop, attach and detach too, and that every
+promise held all along.
 
 - **done**: the move succeeds, and the end is the same as in fine weather.
 - **undone**: the world is as it was before, and the user hears the first cause. Before the settling step's success.
@@ -22,13 +24,14 @@ insists on it (`tests/sagas/test_each_way_to_fail.py`), and that every promise h
   wrong: the server is never in `error`, its guest never runs twice. When the trouble is over it ends by itself.
 - **owed, ...**: the same, but its user has the server already, and may do with it what he likes except a new move: only
   clean-up is left.
-- *-*: what only reads is never refused by scenario, has no key, and writes nothing; a broadcast has no one owner.
+- *-*: what only reads is never refused by scenario, has no key, and writes nothing; a broadcast has no one owner;
+  most steps call no hypervisor and no store of images or volumes.
 
 Steps in one row behave alike. [Steps](steps.md) has what each does, and who its owner is.
 """
 
-#: A migration has the steps of a resize; that they end alike, the test insists on.
-SHOWN: Final = tuple(doing for doing in DOINGS if doing.goal is not Goal.MIGRATE)
+#: Of the others the same holds, and a test insists on that.
+SHOWN: Final = tuple(doing for doing in DOINGS if doing.goal in {Goal.RESIZE, Goal.CONFIRM, Goal.REVERT})
 #: As a head of a table has room for it.
 HEADS: Final = {
     Way.REFUSED_ONCE: "refused once",
@@ -39,6 +42,8 @@ HEADS: Final = {
     Way.UNHEARD: "every answer lost",
     Way.STORE: "owner's store fails",
     Way.DEAD: "owner is dead",
+    Way.OUTSIDE: "hypervisor or partner refuses",
+    Way.OUTSIDE_DIRTY: "hypervisor fails when done",
 }
 
 

@@ -1,29 +1,27 @@
-"""Has one step of a move fail in one of many ways, for as long as it is tried, and tells how the move ends."""
+"""Has a step of an operation fail in one of many ways, for as long as it is tried, and tells how that ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from protocol.journal import Journal, Kind
-from protocol.moves.plans import PLANS
-from protocol.saga import Plan, Step, Story
+from protocol.saga import Step, Story
 from protocol.states import Goal
 from sim import Scenario
 from sim.faults import Fault, FaultKind
 from sim.history import Journaled, Line
 from sim.refusals import DIRTY, REFUSES, Refusal
-from sim.scenario import Move
 from sim.stages.inner import InnerStage
 from sim.stages.outcomes import entries_of
-from tests.faults.ends import Shape, shape
+from sim.stages.troubles import ASKED_BY
+from tests.faults.ends import shape
+from tests.sagas.doings import HOSTS, SERVER, Doing, begin, fine, prepare
 
-SERVER: Final = "web"
-HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
 CONDUCTOR: Final = "api/conductor"
 #: Longer than a conductor asks again for what may still be undone.
 LONG_S: Final = 600.0
@@ -43,53 +41,37 @@ class Way(StrEnum):
     UNHEARD = "answers lost for ten minutes"
     STORE = "owner's store fails for ten minutes"
     DEAD = "owner is dead for ten minutes"
+    OUTSIDE = "its hypervisor or partner refuses for ten minutes"
+    OUTSIDE_DIRTY = "its hypervisor fails for ten minutes when all or half is done"
 
 
 #: What needs a key, by which the actor knows the step again, or a store that is written to.
 KEYED: Final = frozenset({Way.REFUSED_ONCE, Way.REFUSED, Way.DIRTY, Way.STORE})
 
 
-@attrs.frozen(kw_only=True)
-class Doing:
-    """An operation whose steps are to fail."""
-
-    name: str
-    goal: Goal
-    is_volume_backed: bool = False
-    #: What its user does before, when a move waits for its confirm.
-    changes: tuple[str, ...] = ()
-
-    @property
-    def plan(self) -> Plan:
-        """The steps."""
-        return PLANS[self.goal]
-
-    def steps(self) -> tuple[Step, ...]:
-        """List the steps that the operation goes through."""
-        return tuple(step for step in self.plan.steps if step.name in _fine(self)[0])
-
-    def backward(self) -> tuple[Step, ...]:
-        """List the steps whose failure may undo it: up to the settling one."""
-        settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
-        return tuple(step for step in self.steps() if self.plan.steps.index(step) <= settling)
-
-    def forward(self) -> tuple[Step, ...]:
-        """List the steps from which it only goes forward."""
-        return tuple(step for step in self.steps() if step not in self.backward())
+#: What those who carry out commands call outside, by method: of whom (empty: of their own hypervisor), and what.
+CALLS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    **{
+        method: tuple(("", call) for call, methods in ASKED_BY.items() if method in methods)
+        for method in (name for methods in ASKED_BY.values() for name in methods)
+    },
+    "prove_target": (("volume", "exists"),),
+    "verify_image": (("image", "digest"),),
+    "delete_image": (("image", "delete"),),
+}
 
 
-DOINGS: Final = (
-    Doing(name="Resize", goal=Goal.RESIZE),
-    Doing(name="Cold migrate, volume-backed", goal=Goal.MIGRATE, is_volume_backed=True),
-    Doing(name="Confirm", goal=Goal.CONFIRM),
-    Doing(name="Revert", goal=Goal.REVERT, changes=("attach", "detach")),
-)
-
-
-def is_possible(step: Step, way: Way) -> bool:
-    """Tell whether a step can fail in that way: of what only reads there is no key, and nothing to write."""
-    is_broadcast = step.name == "choose_target"
-    return way not in KEYED if step.is_read and not is_broadcast else way is Way.SILENT if is_broadcast else True
+def ways_of(doing: Doing, step: Step) -> tuple[Way, ...]:
+    """List the ways in which a step can fail: what only reads has no key and nothing to write; few call outside."""
+    if step.name == "choose_target":
+        return (Way.SILENT,)
+    calls = CALLS.get(doing.method(step), ())
+    impossible = set(KEYED) if step.is_read else set[Way]()
+    if not calls:
+        impossible |= {Way.OUTSIDE, Way.OUTSIDE_DIRTY}
+    elif calls[0][0]:
+        impossible |= {Way.OUTSIDE_DIRTY}
+    return tuple(way for way in Way if way not in impossible)
 
 
 #: How a move ends from which there is no way back.
@@ -108,37 +90,7 @@ class Failed:
         return f"{self.waits}, {self.end}" if self.waits else self.end
 
 
-async def prepare(s: Scenario, doing: Doing) -> None:
-    """Bring the server to where the operation begins."""
-    await s.create(SERVER, host="h1", volume="data", is_volume_backed=doing.is_volume_backed)
-    if doing.goal in {Goal.CONFIRM, Goal.REVERT}:
-        await (await s.resize(SERVER, host="h2")).done()
-    if "attach" in doing.changes:
-        await (await s.attach(SERVER, "extra")).done()
-    if "detach" in doing.changes:
-        await (await s.detach(SERVER, "data")).done()
-    await s.quiet()
-
-
-async def begin(s: Scenario, doing: Doing) -> Move:
-    """Begin the operation."""
-    if doing.goal is Goal.RESIZE:
-        return await s.resize(SERVER, host="h2")
-    if doing.goal is Goal.MIGRATE:
-        return await s.migrate(SERVER, host="h2")
-    move: Move = await getattr(s, doing.goal.value)(SERVER)
-    return move
-
-
-@cache
-def _fine(doing: Doing) -> tuple[frozenset[str], Shape]:
-    async def story(s: Scenario) -> tuple[frozenset[str], Shape]:
-        await prepare(s, doing)
-        move = await (await begin(s, doing)).done()
-        await s.quiet()
-        return frozenset(each.step for each in move.journal), shape(s.truth)
-
-    return Scenario.run(story, hosts=HOSTS, on=InnerStage)
+OUTSIDE: Final = {Way.OUTSIDE: FaultKind.DRIVER_REFUSES, Way.OUTSIDE_DIRTY: FaultKind.DRIVER_DIRTY}
 
 
 class Trouble:
@@ -198,9 +150,13 @@ class Trouble:
                 self._add(FaultKind.STORE_ERROR, owner, times=FOR_EVER)
             case Way.DEAD:
                 stage.kill(owner, down_s=2 * self.long_s)
+            case Way.OUTSIDE | Way.OUTSIDE_DIRTY:
+                for partner, call in CALLS[method]:
+                    kind = FaultKind.PARTNER_REFUSES if partner else OUTSIDE[way]
+                    self._add(kind, partner or owner, point=call, times=FOR_EVER)
 
     def _add(self, kind: FaultKind, where: str, *, times: int, point: str = "") -> None:
-        name = f"{kind}-{len(self.struck)}"
+        name = f"{kind}-{point}-{len(self.struck)}"
         self._s.inject(Fault(kind=kind, name=name, where=where, point=point, times=times))
 
 
@@ -227,7 +183,7 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
     await s.quiet()
     s.check()
     assert set(trouble.struck) == set(ways), "each step has come to its trouble"
-    assert shape(s.truth) == (before if move.error else _fine(doing)[1])
+    assert shape(s.truth) == (before if move.error else fine(doing).end)
     faults = [row.code for row in s.truth.faults(SERVER) if row.id not in known]
     assert faults in ([], [move.error]), "at most one fault, with the first cause"
     end = "done" if not move.error else "undone" if move.conversation else "refused"
@@ -236,14 +192,16 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
 
 def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:
     """Have a step before the settling one's success fail in each way, one after the other in one world."""
-    ways = sorted((way for way in Way if is_possible(step, way)), key=lambda way: way is Way.UNHEARD_ONCE)
+    ways = sorted(ways_of(doing, step), key=lambda way: way is Way.UNHEARD_ONCE)
 
     async def story(s: Scenario, these: list[Way]) -> dict[Way, Failed]:
         await prepare(s, doing)
         return {way: (await go_through(s, doing, {step.name: way}))[step.name] for way in these}
 
-    # Whether a guest ran that is undone, nobody may know; what it wrote on a volume is no loss to the next.
-    worlds = [[way] for way in ways] if step.settles else [ways]
+    # Whether a guest ran that is undone, nobody may know; what it wrote on a volume is no loss to the next.  And no
+    # server is ever made that has the id of an earlier one.
+    is_alone = step.settles or doing.goal is Goal.CREATE
+    worlds = [[way] for way in ways] if is_alone else [ways]
     found: dict[Way, Failed] = {}
     for these in worlds:
         found |= Scenario.run(partial(story, these=these), hosts=HOSTS, on=on)
@@ -256,7 +214,7 @@ def forward(
     """Have each step after the settling one's success fail, each in another way; with all turns, each in every way."""
     ways: dict[str, Way] = {}
     for number, step in enumerate(doing.forward()):
-        possible = [way for way in Way if is_possible(step, way)]
+        possible = ways_of(doing, step)
         ways[step.name] = possible[(number + turn) % len(possible)]
 
     async def story(s: Scenario) -> dict[str, tuple[Way, Failed]]:

@@ -1,0 +1,121 @@
+"""The operations whose steps are made to fail, what their users have done before, and their end in fine weather."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import attrs
+
+from protocol.envelope import Key
+from protocol.moves.plans import PLANS
+from protocol.saga import Plan, Step
+from protocol.states import Goal
+from sim import Scenario
+from sim.history import Looked
+from sim.scenario import Move
+from sim.stages.inner import InnerStage
+from tests.faults.ends import Shape, shape
+
+SERVER: Final = "web"
+HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
+
+
+@attrs.frozen(kw_only=True)
+class Doing:
+    """An operation whose steps are to fail."""
+
+    name: str
+    goal: Goal
+    is_volume_backed: bool = False
+    #: What its user has done before.
+    before: tuple[str, ...] = ("create",)
+
+    @property
+    def plan(self) -> Plan:
+        """The steps."""
+        return PLANS[self.goal]
+
+    def steps(self) -> tuple[Step, ...]:
+        """List the steps that the operation goes through."""
+        return tuple(step for step in self.plan.steps if step.name in fine(self).methods)
+
+    def backward(self) -> tuple[Step, ...]:
+        """List the steps whose failure may undo it: up to the settling one."""
+        settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
+        return tuple(step for step in self.steps() if self.plan.steps.index(step) <= settling)
+
+    def forward(self) -> tuple[Step, ...]:
+        """List the steps from which it only goes forward."""
+        return tuple(step for step in self.steps() if step not in self.backward())
+
+    def method(self, step: Step) -> str:
+        """Name the method of a step's request; empty for what only reads."""
+        return fine(self).methods[step.name]
+
+
+DOINGS: Final = (
+    Doing(name="Resize", goal=Goal.RESIZE),
+    Doing(name="Cold migrate, volume-backed", goal=Goal.MIGRATE, is_volume_backed=True),
+    Doing(name="Confirm", goal=Goal.CONFIRM, before=("create", "resize")),
+    Doing(name="Revert", goal=Goal.REVERT, before=("create", "resize", "attach", "detach")),
+    Doing(name="Create", goal=Goal.CREATE, before=()),
+    Doing(name="Start", goal=Goal.START, before=("create", "stop")),
+    Doing(name="Stop", goal=Goal.STOP),
+    Doing(name="Attach a volume", goal=Goal.ATTACH),
+    Doing(name="Detach a volume", goal=Goal.DETACH),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Fine:
+    """What an operation comes to when nothing goes wrong: its steps, each with the method that its key came with."""
+
+    methods: dict[str, str]
+    end: Shape
+
+
+async def prepare(s: Scenario, doing: Doing) -> None:
+    """Bring the server to where the operation begins."""
+    for act in doing.before:
+        await (await do(s, act, doing)).done()
+    await s.quiet()
+
+
+async def begin(s: Scenario, doing: Doing) -> Move:
+    """Begin the operation."""
+    return await do(s, doing.goal.value, doing)
+
+
+async def do(s: Scenario, act: str, doing: Doing) -> Move:
+    """Begin what a user does."""
+    match act:
+        case "create":
+            backing = doing.is_volume_backed
+            return await s.create(SERVER, host="h1", volume="data", is_volume_backed=backing, wait=False)
+        case "resize":
+            return await s.resize(SERVER, host="h2")
+        case "migrate":
+            return await s.migrate(SERVER, host="h2")
+        case "attach":
+            return await s.attach(SERVER, "extra")
+        case "detach":
+            return await s.detach(SERVER, "data")
+        case _:
+            move: Move = await getattr(s, act)(SERVER)
+            return move
+
+
+@cache
+def fine(doing: Doing) -> Fine:
+    """Do it, and let nothing go wrong."""
+
+    async def story(s: Scenario) -> Fine:
+        await prepare(s, doing)
+        move = await (await begin(s, doing)).done()
+        await s.quiet()
+        looked = [line.what for line in s.stage.history.lines if isinstance(line.what, Looked)]
+        methods = {Key.parse(what.key).step: what.method for what in looked if what.key.startswith(move.conversation)}
+        return Fine(methods={each.step: methods.get(each.step, "") for each in move.journal}, end=shape(s.truth))
+
+    return Scenario.run(story, hosts=HOSTS, on=InnerStage)
