@@ -7,7 +7,7 @@ TESTS ?= tests
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sim test night lint types arch docs bench format check clean
+.PHONY: help setup demo sim test chaos night lint types arch docs bench format check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -22,6 +22,9 @@ sim: .venv/.ready ## hunt for two minutes, on all cores, for weather that breaks
 
 test: setup ## run the tests (finds, starts or installs the services they need)
 	@$(BIN)/pytest -n 2 $(TESTS)
+
+chaos: setup ## kill every process of real deployments at every point of every move; figures go to build/chaos.json
+	@$(BIN)/python -m tests.chaos
 
 night: setup ## run for hours: every death, 1,000 seeds twice, long hunts; figures go to build/night.json
 	@CELLFERRY_PROFILE=night $(BIN)/pytest -n 2 --timeout 0 tests/properties

@@ -180,8 +180,8 @@ async def dump(world: World) -> Dump:
         for row in await store.transact(all_rows, HOST_RECORDS)
         if isinstance(row, HeldPermit)
     ]
-    rows = [f"{cell.path} {text}" for cell in truth.cells for row in cell.rows if (text := _essence(row))]
-    rows += [text for row in truth.partners if (text := _essence(row))]
+    rows = [f"{cell.path} {text}" for cell in truth.cells for row in cell.rows if (text := essence(row))]
+    rows += [text for row in truth.partners if (text := essence(row))]
     rows += [f"image file {name}" for name in truth.image_files]
     rows += [f"{attrs.evolve(guest, counter=0, boots=(), permit=None)}" for guest in truth.guests]
     rows += [f"volume bytes {volume.volume}" for volume in truth.volumes]
@@ -190,7 +190,7 @@ async def dump(world: World) -> Dump:
     return Dump(truth=truth, rows=frozenset([*rows, *held]), history=frozenset(history))
 
 
-def _essence(row: Record) -> str | None:
+def essence(row: Record) -> str | None:
     """Tell of a row what no failure may change; None: of this one, nothing."""
     match row:
         case Server():

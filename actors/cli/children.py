@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -15,6 +15,8 @@ from actors.kernel.supervisor import supervise
 from actors.process import Duty
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from anyio.abc import Process, TaskGroup, TaskStatus
 
     from actors.kernel.ports import Events
@@ -27,6 +29,8 @@ STOP_S_MAX: Final = 10.0
 LOG_CHARS_MAX: Final = 2_000
 #: Where this very code is: a child runs the same, wherever it is started from.
 CODE: Final = Path(__file__).resolve().parents[2]
+#: What a child runs, before the options that say which role it has.
+PROGRAM: Final = ("-m", "actors", "run")
 
 
 class ProcessDied(Exception):
@@ -36,9 +40,14 @@ class ProcessDied(Exception):
 class Children:
     """The processes of one deployment."""
 
-    def __init__(self, deployment: Deployment, tasks: tuple[Task, ...]) -> None:
-        """Start nothing yet; later a process for each of these roles."""
+    def __init__(
+        self, deployment: Deployment, tasks: tuple[Task, ...], *, program: tuple[str, ...] = PROGRAM,
+        keep: Callable[..., Coroutine[Any, Any, None]] = supervise,
+    ) -> None:  # fmt: skip
+        """Start nothing yet; later a process of `program` for each of these roles, kept alive by `keep`."""
         self._deployment = deployment
+        self._program = program
+        self._keep = keep
         self._tasks = tasks
         self._logs = deployment.directory / "logs"
 
@@ -56,7 +65,7 @@ class Children:
         async with anyio.create_task_group() as starting:
             for task in wave:
                 member = self._member(task)
-                starting.start_soon(tasks.start, supervise, member.name, member.run, events)
+                starting.start_soon(tasks.start, self._keep, member.name, member.run, events)
 
     def _member(self, task: Task) -> Member:
         async def run(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -68,7 +77,7 @@ class Children:
         with self._log(task).open("ab") as log:
             # A session of its own: the terminal's Ctrl-C is for the parent, which ends its children in order.
             process = await anyio.open_process(
-                _command(task), stdin=PIPE, stdout=PIPE, stderr=log, env=_environment(), start_new_session=True
+                self._command(task), stdin=PIPE, stdout=PIPE, stderr=log, env=_environment(), start_new_session=True
             )
         try:
             await self._greet(process, task)
@@ -91,6 +100,12 @@ class Children:
         except (anyio.EndOfStream, anyio.BrokenResourceError) as error:
             raise ProcessDied(f"the process of {task} did not start{self._words(task)}") from error
 
+    def _command(self, task: Task) -> list[str]:
+        where = ["--cell", str(task.cell), *(["--host", task.host] if task.host else [])]
+        return [
+            sys.executable, "-P", *self._program, task.duty, "--child", *where, "--replica", str(task.replica)
+        ]  # fmt: skip
+
     def _log(self, task: Task) -> Path:
         return self._logs / f"{str(task).replace('/', '.').replace(':', '-')}.log"
 
@@ -100,11 +115,6 @@ class Children:
 
     def _last_words(self) -> str:
         return next((words for task in self._tasks if (words := self._words(task))), "")
-
-
-def _command(task: Task) -> list[str]:
-    where = ["--cell", str(task.cell), *(["--host", task.host] if task.host else []), "--replica", str(task.replica)]
-    return [sys.executable, "-P", "-m", "actors", "run", task.duty, "--child", *where]
 
 
 def _environment() -> dict[str, str]:

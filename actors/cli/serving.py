@@ -18,9 +18,11 @@ from actors.process import open_parts, run_tasks, user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskStatus
 
+    from actors.kernel.ports import Events
     from actors.process import Deployment, Parts, Task
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
@@ -43,12 +45,15 @@ def read_line() -> bytes:
     return bytes(line)
 
 
-async def serve_child(deployment: Deployment, task: Task) -> None:
-    """Run the role's actors; say when they take messages.  Ends when the parent does."""
+async def serve_child(
+    deployment: Deployment, task: Task, *,
+    opening: Callable[[Deployment, Events], AbstractAsyncContextManager[Parts]] = open_parts,
+) -> None:  # fmt: skip
+    """Run the role's actors on what `opening` gives; say when they take messages.  Ends when the parent does."""
     async with anyio.create_task_group() as watching:
         watching.start_soon(_until_orphaned, watching.cancel_scope)
         await watching.start(_until_signalled, watching.cancel_scope)
-        async with open_parts(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
+        async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
             os.write(1, READY)
             await anyio.sleep_forever()
 
