@@ -74,14 +74,14 @@ class Traps:
         for path in self._set.iterdir():
             path.unlink(missing_ok=True)
 
-    def passed(self, server: str) -> dict[str, list[str]]:
-        """List the points that each role has passed for a server, in order."""
-        found: dict[str, list[str]] = {}
+    def passed(self, server: str) -> dict[tuple[str, str], list[str]]:
+        """List the points that each process has passed for a server, in order: by its role, and its own name."""
+        found: dict[tuple[str, str], list[str]] = {}
         for path in sorted(self._passed.iterdir()):
             for line in path.read_text().splitlines():
                 who, whose, point = line.split(" ")
                 if whose == server:
-                    found.setdefault(who, []).append(point)
+                    found.setdefault((who, path.name), []).append(point)
         return found
 
     # --- for who walks into them ---------------------------------------------------------------------------------
