@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -30,8 +31,18 @@ async def run(url: str, directory: Path, options: argparse.Namespace) -> tuple[O
     began_s = anyio.current_time()
     chaos = Run(url, directory, tell=click.echo, conductors=options.conductors)
     within_s = options.minutes * A_MINUTE_S if options.minutes else None
-    outcome = await chaos.complete(scattered, lanes=options.lanes, within_s=within_s)
-    return outcome, anyio.current_time() - began_s
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(_until_signalled, watching.cancel_scope)
+        outcome = await chaos.complete(scattered, lanes=options.lanes, within_s=within_s)
+        watching.cancel_scope.cancel()
+        return outcome, anyio.current_time() - began_s
+    raise click.ClickException("interrupted; what there was has been cleaned up")
+
+
+async def _until_signalled(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 def main() -> None:

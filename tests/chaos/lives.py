@@ -270,10 +270,12 @@ def _text(row: object) -> str:
             return essence(row) or ""  # type: ignore[arg-type]  # the rows of a truth are records
 
 
-def _note_points(reference: Reference, order: str, before: dict[str, list[str]], after: dict[str, list[str]]) -> None:
+def _note_points(
+    reference: Reference, order: str, before: dict[tuple[str, str], list[str]], after: dict[tuple[str, str], list[str]]
+) -> None:
     found = reference.points.setdefault(order, {})
-    for who, points in after.items():
-        fresh = points[len(before.get(who, ())) :]
+    for (who, by), points in after.items():
+        fresh = points[len(before.get((who, by), ())) :]
         found[who] = list(dict.fromkeys([*found.get(who, ()), *fresh]))
 
 
