@@ -18,6 +18,7 @@ class Kind(StrEnum):
     INTENT = "intent"  # A command is about to be sent.
     DONE = "done"  # It was answered with this reply.
     REFUSED = "refused"  # It was answered with this error.
+    ABORTED = "aborted"  # An order that goes before it wants it to end: all is to be undone, for this cause.
     END = "end"  # Nothing is left to do; the outcome.
     CLOSED = "closed"  # Every receiver has fenced and forgotten the conversation.
     RELEASED = "released"  # The arbiter has let the server go: the next conversation may begin.
@@ -50,10 +51,12 @@ class Facts:
     intents: Mapping[tuple[str, int], Entry]  # Of each execute the first intent, in the order of the intents.
     attempt: int  # The newest; 0: none is numbered.
     refusal: Entry | None  # The newest of an execute.
+    aborted: Entry | None = None
 
     def after(self, entry: Entry) -> "Facts":
         """Give what they come to with one more entry."""
         done, names, intents, refusal = self.done, self.names, self.intents, self.refusal
+        aborted = self.aborted
         match entry.kind:
             case Kind.DONE:
                 done = {**done, (entry.step, entry.attempt, entry.is_undo): entry}
@@ -62,10 +65,14 @@ class Facts:
                 intents = {**intents, (entry.step, entry.attempt): entry}
             case Kind.REFUSED if not entry.is_undo:
                 refusal = entry
+            case Kind.ABORTED:
+                aborted = entry
             case _:
                 pass
         attempt = max(self.attempt, entry.attempt)
-        return Facts(done=done, names=names, intents=intents, attempt=attempt, refusal=refusal)
+        return Facts(
+            done=done, names=names, intents=intents, attempt=attempt, refusal=refusal, aborted=aborted
+        )  # fmt: skip
 
 
 NO_FACTS: Final = Facts(done={}, names=frozenset(), intents={}, attempt=0, refusal=None)

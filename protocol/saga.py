@@ -202,6 +202,8 @@ def next_command(plan: Plan, journal: Journal) -> Decision:
         return Release(address=plan.arbiter(story), request=plan.release(story))
     if last.kind is Kind.END:
         return CloseAll(receivers(plan, journal))
+    if journal.facts.aborted is not None:
+        return _undo_all(plan, journal)
     refusal = _refusal(journal)
     if refusal is None:
         return _forward(plan, journal, _attempt(journal))
@@ -224,6 +226,15 @@ def is_settled(plan: Plan, journal: Journal) -> bool:
     return not plan.settling.isdisjoint(journal.facts.names)
 
 
+def may_be_aborted(plan: Plan, journal: Journal) -> bool:
+    """Tell whether a conversation can still be told to end: it is under way, forward, and may be undone."""
+    is_over = journal.entries[-1].kind in {Kind.END, Kind.CLOSED, Kind.RELEASED}
+    if is_over or journal.facts.aborted is not None or is_settled(plan, journal):
+        return False
+    refusal = _refusal(journal)
+    return refusal is None or not _ends_attempts(plan, refusal)
+
+
 def _forward(plan: Plan, journal: Journal, attempt: int) -> Decision:
     story = Story(journal, attempt)
     done = journal.facts.done
@@ -235,17 +246,30 @@ def _forward(plan: Plan, journal: Journal, attempt: int) -> Decision:
 
 
 def _backward(plan: Plan, journal: Journal, refusal: Entry) -> Decision:
+    if _ends_attempts(plan, refusal):
+        return _undo_all(plan, journal)
+    for entry in _to_undo(plan, journal):
+        if entry.attempt == refusal.attempt:
+            return _undo(plan, journal, entry)
+    return _forward(plan, journal, refusal.attempt + 1)
+
+
+def _ends_attempts(plan: Plan, refusal: Entry) -> bool:
     step = plan.step(refusal.step)
     # Only a choice with nothing left to choose from ends the attempts: it is their first step.
     is_last = next(each for each in plan.steps if each.in_attempt) is step if step.in_attempt else True
-    is_last = is_last or refusal.attempt >= ATTEMPTS_MAX
+    return is_last or refusal.attempt >= ATTEMPTS_MAX
+
+
+def _undo_all(plan: Plan, journal: Journal) -> Decision:
     for entry in _to_undo(plan, journal):
-        if is_last or entry.attempt == refusal.attempt:
-            attempt = entry.attempt or _attempt(journal)
-            return _send(plan.step(entry.step), Story(journal, attempt), entry.attempt, is_undo=True, must_succeed=True)
-    if not is_last:
-        return _forward(plan, journal, refusal.attempt + 1)
+        return _undo(plan, journal, entry)
     return Finish(Ending(is_success=False, cause=_first_cause(journal)))
+
+
+def _undo(plan: Plan, journal: Journal, entry: Entry) -> Send:
+    story = Story(journal, entry.attempt or _attempt(journal))
+    return _send(plan.step(entry.step), story, entry.attempt, is_undo=True, must_succeed=True)
 
 
 def _send(step: Step, story: Story, numbered: int, *, is_undo: bool, must_succeed: bool) -> Send:
@@ -279,7 +303,8 @@ def _attempt(journal: Journal) -> int:
 
 
 def _first_cause(journal: Journal) -> ErrorReport:
-    first = next(entry for entry in journal.entries if entry.kind is Kind.REFUSED)
+    aborted = journal.facts.aborted
+    first = aborted or next(entry for entry in journal.entries if entry.kind is Kind.REFUSED)
     return read(first.payload, ErrorReport)
 
 

@@ -71,6 +71,7 @@ class Goal(StrEnum):
     MIGRATE = "migrate"
     CONFIRM = "confirm"
     REVERT = "revert"
+    DELETE = "delete"
 
 
 S = TypeVar("S", VmState, MigrationStatus)
@@ -97,7 +98,7 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
     ),
     TaskState.RESIZE_FINISH: frozenset({None}),
     TaskState.RESIZE_REVERTING: frozenset({None, TaskState.RESIZE_MIGRATED}),
-    TaskState.DELETING: frozenset(),
+    TaskState.DELETING: frozenset({None}),
 }
 
 VM_TRANSITIONS: Final[dict[VmState, frozenset[VmState]]] = {

@@ -54,6 +54,7 @@ def _stories() -> Iterator[Story]:
         migrate = Op(name="migrate", act=Act.MIGRATE, server=SERVER, host=TARGET)
         confirm = Op(name="confirm", act=Act.CONFIRM, server=SERVER)
         revert = Op(name="revert", act=Act.REVERT, server=SERVER)
+        delete = Op(name="delete", act=Act.DELETE, server=SERVER)
         refused = Fault(
             kind=FaultKind.DRIVER_REFUSES, name="refused", where=host_names(LAYOUT)[1], point="spawn", times=0
         )
@@ -62,6 +63,8 @@ def _stories() -> Iterator[Story]:
         yield _story(f"migrate-stopped-{backing}", (create, stop), migrate)
         yield _story(f"confirm-{backing}", (create, resize), confirm)
         yield _story(f"revert-{backing}", (create, resize), revert)
+        yield _story(f"delete-{backing}", (create,), delete)
+        yield _story(f"delete-resized-{backing}", (create, resize), delete)
 
 
 def _story(name: str, setup: tuple[Op, ...], op: Op, *faults: Fault) -> Story:

@@ -42,11 +42,15 @@ LATE: Final = 0.25
 LATE_S: Final = (0.1, 10.0)
 
 #: What users may want of a server that runs, and of one whose move waits for them.
-ACTIVE: Final = (Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH)
-RESIZED: Final = (Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH)
+ACTIVE: Final = (Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.DELETE)
+RESIZED: Final = (Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.DELETE)
+
+#: What users may want of a server that is only just being made.
+BORN: Final = (Act.CREATE, Act.DELETE, Act.RESIZE)
 
 #: Where an act needs more than its server's name.
 FIELDS: Final[dict[Act, dict[str, Any]]] = {
+    Act.CREATE: {"host": SOURCE, "volume": ATTACHED},
     Act.RESIZE: {"host": TARGET},
     Act.MIGRATE: {"host": "h3"},
     Act.ATTACH: {"volume": "extra", "device": "/dev/vdc"},
@@ -59,14 +63,20 @@ class Race:
     """Two orders that meet, and what was ordered of the server before."""
 
     name: str
-    before: tuple[Act, ...]
+    before: tuple[Act, ...]  # Empty: the server is not there yet.
     acts: tuple[Act, Act]
 
 
 def _races() -> Iterator[Race]:
-    for situation, before, acts in (("active", (), ACTIVE), ("resized", (Act.RESIZE,), RESIZED)):
+    situations = (
+        ("born", (), BORN),
+        ("active", (Act.CREATE,), ACTIVE),
+        ("resized", (Act.CREATE, Act.RESIZE), RESIZED),
+    )
+    for situation, before, acts in situations:
         for first, second in combinations_with_replacement(acts, 2):
-            yield Race(name=f"{situation}: {first}+{second}", before=before, acts=(first, second))
+            if before or Act.CREATE in {first, second}:
+                yield Race(name=f"{situation}: {first}+{second}", before=before, acts=(first, second))
 
 
 RACES: Final = {race.name: race for race in _races()}
@@ -90,8 +100,7 @@ def case_of(race: Race, seed: int) -> Case:
 
 def opening_of(race: Race, *, server: str = SERVER) -> tuple[Op, ...]:
     """Order what must be there before the two can meet."""
-    create = Op(name=f"{server}-create", act=Act.CREATE, server=server, host=SOURCE, volume=f"{ATTACHED}-{server}")
-    return create, *(op_of(act, "before", server=server) for act in race.before)
+    return tuple(op_of(act, "before", server=server) for act in race.before)
 
 
 def op_of(act: Act, name: str, *, server: str = SERVER, at_s: float = 0.0) -> Op:

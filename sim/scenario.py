@@ -191,6 +191,10 @@ class Scenario(Weather):
         """Begin to detach a volume."""
         return await self._place(Act.DETACH, server, volume=volume)
 
+    async def delete(self, server: str) -> Move:
+        """Begin to delete a server, whatever is being done to it."""
+        return await self._place(Act.DELETE, server)
+
     async def at_once(self, *operations: Coroutine[Any, Any, Move]) -> tuple[Move, ...]:
         """Do several things at once: `await s.at_once(s.confirm("web"), s.revert("web"))`."""
         return tuple(await self.stage.at_once(operations))

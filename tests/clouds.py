@@ -13,7 +13,16 @@ import attrs
 from actors.store.truth import all_rows
 from protocol.cell_path import CellPath
 from protocol.invariants import violations
-from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, Order, PowerServer, SettleMove
+from protocol.messages.orders import (
+    ChangeVolume,
+    CreateServer,
+    DeleteServer,
+    MoveServer,
+    NewVolume,
+    Order,
+    PowerServer,
+    SettleMove,
+)
 from protocol.messages.servers import Origin
 from protocol.records import (
     HOST_RECORDS,
@@ -116,6 +125,7 @@ CONFIRM: Final = settle(Goal.CONFIRM)
 REVERT: Final = settle(Goal.REVERT)
 START: Final = power(Goal.START)
 STOP: Final = power(Goal.STOP)
+DELETE: Final = DeleteServer(server=SERVER, origin=ORIGIN)
 
 
 def building(backing: Backing) -> tuple[Order, ...]:

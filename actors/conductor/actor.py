@@ -9,13 +9,14 @@ import anyio
 from actors.kernel.actor import Actor
 from actors.kernel.conversation import Conversations, ending_of
 from actors.kernel.handlers import Ensuring
-from protocol.bodies import decode_body, encode_body
-from protocol.errors import ErrorReport, InvalidValue, Unavailable, revive
+from protocol.bodies import encode_body
+from protocol.errors import InvalidValue, Unavailable, report, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind
 from protocol.messages import orders as say
 from protocol.moves.parties import OWE, Brief
 from protocol.moves.plans import PLANS
+from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.saga import address_of
 from protocol.states import Goal
 
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
     from actors.kernel.post import Post
     from protocol.effects.registry import Moment
 
-#: Every plan begins by taking the server: the user hears as soon as that is decided.
-FIRST_STEP: Final = "take"
 #: How long an order waits for its decision before it is to be asked again: less than whoever placed it waits.
 DECIDED_S: Final = 25.0
 #: How long a watch waits for news before it says that there is none.
 WATCH_S: Final = 20.0
+
+
+#: What users ask.
+ORDERS: Final = (
+    say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume, say.DeleteServer,
+)  # fmt: skip
 
 
 class Conductor:
@@ -47,7 +52,7 @@ class Conductor:
             post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
             plan_of=PLANS.__getitem__,
         )  # fmt: skip
-        takes = (say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume)
+        takes = ORDERS
         self._actor = Actor(
             post=post, store=store, inbox=inbox, clock=clock,
             handlers=(
@@ -69,9 +74,15 @@ class Conductor:
             await self._conversations.let_go()
 
     def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
-        goal = goal_of(order)
-        lease = self._conversations.lease(derived_id(moment.key), order.server)
-        payload = encode_body(Brief(root=self._root, order=order))
+        goal, lease = goal_of(order), self._conversations.lease(derived_id(moment.key), order.server)
+        others = self._journals.others(connection, order.server, but=lease.conversation)
+        admission = admit(goal, server=order.server, others=others)
+        if isinstance(admission, TurnAway):
+            raise admission.error
+        for other in admission.ends:
+            cause = ended_by(order.server, other.goal, lease.conversation)
+            self._journals.end(connection, other.conversation, cause=encode_body(report(cause, cell=str(self._root))))
+        payload = encode_body(Brief(root=self._root, order=order, is_queued=bool(admission.ends)))
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
     async def _take(self, order: Any, moment: Moment) -> say.Accepted:
@@ -82,13 +93,13 @@ class Conductor:
         await self._conversations.go_on(conversation, self._tasks)
         journal, waits_for = await self._conversations.read(conversation)
         with anyio.move_on_after(DECIDED_S):
-            while not _is_decided(journal):
+            while verdict(journal) is None:
                 journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
-        if not _is_decided(journal):
+        decided = verdict(journal)
+        if decided is None:
             raise Unavailable(what=f"conversation {conversation}", reason=waits_for or "it is not decided yet")
-        for entry in journal.entries:
-            if entry.kind is Kind.REFUSED and entry.step == FIRST_STEP:
-                raise revive(decode_body(entry.payload, ErrorReport))
+        if decided.refusal is not None:
+            raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)
 
     async def _watch(self, request: say.WatchConversation, _moment: Moment) -> say.Progress:
@@ -107,10 +118,8 @@ def goal_of(order: say.Order) -> Goal:
             return Goal.MIGRATE if order.flavor is None else Goal.RESIZE
         case say.SettleMove() | say.PowerServer() | say.ChangeVolume():
             return order.goal
-
-
-def _is_decided(journal: Journal) -> bool:
-    return any(entry.step == FIRST_STEP and entry.kind in {Kind.DONE, Kind.REFUSED} for entry in journal.entries)
+        case say.DeleteServer():
+            return Goal.DELETE
 
 
 def progress(journal: Journal, *, seen: int, parked: str | None) -> say.Progress:

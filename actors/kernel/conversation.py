@@ -16,7 +16,7 @@ from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.requests import Close, Form, Request
-from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +37,8 @@ BACKOFF_MAX_S: Final = 30.0
 PATIENCE_S: Final = 120.0
 #: How often it is looked for news of a conversation that another replica carries out.
 FOLLOW_S: Final = 0.2
+#: What comes of a command that is not waited for any more, since its conversation is to end.
+ENDED: Final = object()
 
 
 @attrs.define
@@ -156,7 +158,9 @@ class Conversations:
         # What was written last may be there although the store said that it is away: only the store knows.
         journal, waits_for = await self._store.transact(self._journals.standing, conversation)
         self._tell(journal, waits_for)
-        await _Run(self, journal, self._plan_of(journal.goal), epoch).to_its_end()
+        run = _Run(self, journal, self._plan_of(journal.goal), epoch)
+        run.ends_for = await self.ends_for(journal)
+        await run.to_its_end()
 
     async def _steadily(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Begin again, from what the store has, for as long as the store is away now and then."""
@@ -173,12 +177,16 @@ class Conversations:
         """Write that no receiver remembers a conversation any more."""
         await self._store.transact(self._journals.swept, journal.conversation)
 
-    async def append(self, journal: Journal, entry: Entry) -> Journal:
-        """Make an entry durable, and tell whoever watches."""
-        await self._store.transact(self._journals.append, journal.conversation, entry)
+    async def append(self, journal: Journal, entry: Entry) -> tuple[Journal, bytes | None]:
+        """Make an entry durable, and tell whoever watches; give also the cause for which it is to end, if any."""
+        ends_for = await self._store.transact(self._journals.append, journal.conversation, entry)
         after = journal.followed_by(entry)
         self._tell(after, None)
-        return after
+        return after, ends_for
+
+    async def ends_for(self, journal: Journal) -> bytes | None:
+        """Give the cause for which a conversation is to end, if somebody wants that."""
+        return await self._store.transact(self._journals.ends_for, journal.conversation)
 
     async def park(self, journal: Journal, waits_for: str | None) -> None:
         """Make durable what a conversation waits for; raise `StaleEpoch` when another conductor has it."""
@@ -236,9 +244,12 @@ class _Run:
         self._plan = plan
         self._epoch = epoch
         self._is_swept = False  # Whether its own closing made every receiver forget it.
+        self.ends_for: bytes | None = None  # The cause for which somebody wants it to end.
 
     async def to_its_end(self) -> None:
         while True:
+            if self.ends_for is not None and may_be_aborted(self._plan, self._journal):
+                await self._write(Kind.ABORTED, payload=self.ends_for)
             decision = next_command(self._plan, self._journal)
             match decision:
                 case Send():
@@ -263,6 +274,8 @@ class _Run:
         if (last.kind, last.step, last.attempt, last.is_undo) != mine:
             await self._write(Kind.INTENT, send)
         outcome = await self._answer(send)
+        if outcome is ENDED:
+            return
         if isinstance(outcome, CellferryError):
             await self._write(Kind.REFUSED, send, encode_body(self._all.report(outcome)))
             return
@@ -276,7 +289,7 @@ class _Run:
         objection = None if send.is_undo else send.step.objection(story, reply)
         if objection is not None:
             done = self._entry(Kind.REFUSED, send, encode_body(self._all.report(objection)))
-        self._journal = await self._all.append(self._journal, done)
+        self._journal, self.ends_for = await self._all.append(self._journal, done)
 
     async def _answer(self, send: Send) -> Any:
         tries, since_s = 0, anyio.current_time()
@@ -295,6 +308,10 @@ class _Run:
                 if not send.must_succeed and not is_patient:
                     return error
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
+            self.ends_for = await self._all.ends_for(self._journal)
+            if self.ends_for is not None and may_be_aborted(self._plan, self._journal):
+                # Whatever became of the command, it is undone now; its undo tells it not to happen any more.
+                return ENDED
             await anyio.sleep(self._all.pause_s(tries))
             tries += 1
 
@@ -355,7 +372,8 @@ class _Run:
         )
 
     async def _write(self, kind: Kind, send: Send | None = None, payload: bytes = b"") -> None:
-        self._journal = await self._all.append(self._journal, self._entry(kind, send, payload))
+        entry = self._entry(kind, send, payload)
+        self._journal, self.ends_for = await self._all.append(self._journal, entry)
 
 
 def ending_of(journal: Journal) -> Ending | None:

@@ -11,6 +11,7 @@ import attrs
 from protocol.cell_path import Address, CellPath
 from protocol.envelope import Key
 from protocol.journal import Entry, Journal
+from protocol.moves.queueing import Other
 from protocol.states import Goal
 
 P = ParamSpec("P")
@@ -239,8 +240,23 @@ class Journals(Protocol):
         """Open a conversation under the next epoch."""
         ...
 
-    def append(self, connection: Connection, conversation: str, entry: Entry) -> None:
-        """Write an entry; raise `StaleEpoch` when another owner has the conversation."""
+    def others(self, connection: Connection, server: str, *, but: str) -> tuple[Other, ...]:
+        """List the conversations that are open for a server, `but` left out."""
+        ...
+
+    def end(self, connection: Connection, conversation: str, *, cause: bytes) -> None:
+        """Want a conversation to end, for this cause (a report of an error)."""
+        ...
+
+    def ends_for(self, connection: Connection, conversation: str) -> bytes | None:
+        """Give the cause for which a conversation is to end, if somebody wants that."""
+        ...
+
+    def append(self, connection: Connection, conversation: str, entry: Entry) -> bytes | None:
+        """Write an entry; raise `StaleEpoch` when another owner has the conversation.
+
+        Gives the cause for which the conversation is to end, if somebody wants that.
+        """
         ...
 
     def keep(self, connection: Connection, owner: str, *, is_first: bool = False) -> None:

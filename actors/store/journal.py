@@ -10,6 +10,7 @@ from actors.store.statements import Statement
 from actors.store.tables import CONVERSATIONS, COUNTERS, ENTRIES, LEASES
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
+from protocol.moves.queueing import Other
 from protocol.states import Goal
 from protocol.truth import ConversationTruth
 
@@ -25,6 +26,7 @@ _LOCK: Final = Statement(
         CONVERSATIONS.c.owner,
         CONVERSATIONS.c.epoch,
         CONVERSATIONS.c.waits_for,
+        CONVERSATIONS.c.ends_for,
         CONVERSATIONS.c.is_closed,
     )
     .where(_IS_IT)
@@ -43,6 +45,12 @@ _HOLDERS: Final = Statement(
     .group_by(CONVERSATIONS.c.owner, LEASES.c.beats)
     .order_by(CONVERSATIONS.c.owner)
 )
+_OTHERS: Final = Statement(
+    select(CONVERSATIONS.c.conversation, CONVERSATIONS.c.goal)
+    .where(_OPEN, CONVERSATIONS.c.server == bindparam("about"), CONVERSATIONS.c.conversation != bindparam("but"))
+    .order_by(CONVERSATIONS.c.first_epoch)
+)
+_END: Final = Statement(_CHANGE.values(ends_for=bindparam("cause")))
 _LOWEST_OPEN: Final = Statement(
     select(func.min(CONVERSATIONS.c.first_epoch)).where(_OPEN, CONVERSATIONS.c.conversation != bindparam("but"))
 )
@@ -93,17 +101,31 @@ class SqlJournals:
         epoch = self.next_epoch(connection)
         _BEGIN.run(
             connection, conversation=lease.conversation, server=lease.server, goal=goal.value, owner=lease.owner,
-            first_epoch=epoch, epoch=epoch, waits_for=None, is_closed=False, is_swept=False,
+            first_epoch=epoch, epoch=epoch, waits_for=None, ends_for=None, is_closed=False, is_swept=False,
         )  # fmt: skip
         self.keep(connection, lease.owner)  # Whoever had nothing has not renewed it for a while.
         entry = Entry(seq=0, epoch=epoch, kind=Kind.BEGIN, at_us=at_us, payload=payload)
         self._write(connection, lease.conversation, entry)
         return Journal(conversation=lease.conversation, server=lease.server, goal=goal, entries=(entry,))
 
-    def append(self, connection: Connection, conversation: str, entry: Entry) -> None:
+    def others(self, connection: Connection, server: str, *, but: str) -> tuple[Other, ...]:
+        """List the conversations that are open for a server, `but` left out, oldest first."""
+        rows = _OTHERS.all(connection, about=server, but=but)
+        return tuple(Other(conversation=row.conversation, goal=Goal(row.goal)) for row in rows)
+
+    def end(self, connection: Connection, conversation: str, *, cause: bytes) -> None:
+        """Want a conversation to end, for this cause; it hears with what it writes next."""
+        _END.run(connection, which=conversation, cause=cause)
+
+    def ends_for(self, connection: Connection, conversation: str) -> bytes | None:
+        """Give the cause for which a conversation is to end, if somebody wants that."""
+        row = _FIND.one(connection, which=conversation)
+        return None if row.ends_for is None else bytes(row.ends_for)
+
+    def append(self, connection: Connection, conversation: str, entry: Entry) -> bytes | None:
         """Write an entry, if the conversation still is at the entry's epoch; else another owner has it.
 
-        With an entry the conversation goes on: it waits for nothing any more.
+        With an entry the conversation goes on: it waits for nothing any more.  Gives the cause for which it is to end.
         """
         row = _LOCK.one(connection, which=conversation)
         if row.epoch != entry.epoch:
@@ -112,6 +134,7 @@ class SqlJournals:
         is_over = entry.kind is Kind.RELEASED
         if row.waits_for is not None or row.is_closed is not is_over:
             _GO_ON.run(connection, which=conversation, is_over=is_over)
+        return None if row.ends_for is None else bytes(row.ends_for)
 
     def keep(self, connection: Connection, owner: str, *, is_first: bool = False) -> None:
         """Renew the lease of all that an owner has; for the first time, forget those of its slot's earlier lives."""

@@ -101,6 +101,7 @@ CONVERSATIONS: Final = Table(
     Column("first_epoch", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("waits_for", Text),
+    Column("ends_for", LargeBinary),
     Column("is_closed", Boolean, nullable=False, index=True),
     Column("is_swept", Boolean, nullable=False, index=True),
 )  # fmt: skip

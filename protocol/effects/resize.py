@@ -125,7 +125,7 @@ def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     found = draft.find(Server, uuid=command.server)
     if found is not None and found.is_hidden:
         # Whoever has the server and begins to move it has no copy yet: this is left of a move that nobody carries out.
-        _drop_record(draft, command.server)
+        drop_record(draft, command.server)
     elif found is not None:
         raise AlreadyExists(kind="server", name=f"{command.server} (in cell {moment.cell}, hidden: {found.is_hidden})")
     copied = command.bundle
@@ -141,11 +141,12 @@ def _destroy(draft: Draft, command: say.DestroyServer, _: Moment) -> Done:
     # By the migration, never by the server alone: a late delete must not touch what a newer move has brought here.
     if draft.find(Migration, server=command.server, uuid=command.migration) is None:
         return Done()
-    _drop_record(draft, command.server)
+    drop_record(draft, command.server)
     return Done()
 
 
-def _drop_record(draft: Draft, server: str) -> None:
+def drop_record(draft: Draft, server: str) -> None:
+    """Drop the whole record of a server, with its history."""
     for row in (
         *draft.all(BlockDevice, server=server), *draft.all(Migration, server=server),
         *draft.all(ServerAction, server=server), *draft.all(ActionEvent, server=server),

@@ -6,7 +6,7 @@ import attrs
 
 from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
-from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused
+from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
 from protocol.records import HostMapping, Mapping, Mirror, Permit, RequestSpec
 from protocol.requests import Done
@@ -16,7 +16,7 @@ from protocol.states import Goal
 MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 
-def _ledger(command: "say.TakeServer | say.ReleaseServer") -> tuple[Need, ...]:
+def _ledger(command: "say.TakeServer | say.ReleaseServer | say.ForgetHome") -> tuple[Need, ...]:
     server = command.server
     return need(Mapping, server=server), need(Permit, server=server), need(RequestSpec, server=server)
 
@@ -25,12 +25,16 @@ def _ledger(command: "say.TakeServer | say.ReleaseServer") -> tuple[Need, ...]:
 def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is None:
+        if command.is_queued:
+            return say.Taken(mapping=Mapping(server=command.server, cell=None, generation=0))
         if not command.is_new:
             raise NotFound(kind="server", name=command.server)
         mapping = Mapping(server=command.server, cell=None, generation=0)
     elif command.is_new and mapping.conversation != command.conversation:
         raise AlreadyExists(kind="server", name=command.server)
     if mapping.conversation not in {None, command.conversation}:
+        if command.goal is Goal.DELETE:
+            raise ServerBusy(server=command.server, goal=str(mapping.goal), conversation=str(mapping.conversation))
         raise Conflict(
             server=command.server,
             action=command.goal.value,
@@ -65,7 +69,7 @@ def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
     return Done()
 
 
-@effect(say.ReleaseServer, _ledger)
+@effect(say.ReleaseServer, lambda command: (*_ledger(command), need(Mirror, server=command.server)))
 def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is not None and mapping.debt == command.conversation:
@@ -78,8 +82,8 @@ def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
         draft.put(attrs.evolve(mapping, conversation=None, goal=None))
         return Done()
     draft.drop(mapping)
-    if permit := draft.find(Permit, server=command.server):
-        draft.drop(permit)
+    for row in (*draft.all(Permit, server=command.server), *draft.all(Mirror, server=command.server)):
+        draft.drop(row)
     return Done()
 
 
@@ -91,6 +95,17 @@ def _commit(draft: Draft, command: say.CommitHome, _: Moment) -> Mapping:
     if (mapping.cell, mapping.generation, mapping.conversation) != expected:
         raise Conflict(server=command.server, action="change its home", reason=f"its mapping is {mapping}")
     return draft.put(attrs.evolve(mapping, cell=str(command.target), generation=mapping.generation + 1))
+
+
+@effect(say.ForgetHome, _ledger)
+def _forget_home(draft: Draft, command: say.ForgetHome, _: Moment) -> Done:
+    mapping = draft.one(Mapping, server=command.server)
+    if mapping.conversation != command.conversation:
+        raise Conflict(server=command.server, action="lose its home", reason=f"its mapping is {mapping}")
+    draft.put(attrs.evolve(mapping, cell=None))
+    if spec := draft.find(RequestSpec, server=command.server):
+        draft.drop(spec)
+    return Done()
 
 
 @effect(say.IssuePermit, lambda command: (need(Permit, server=command.server),))
@@ -146,9 +161,17 @@ def _register(draft: Draft, command: say.RegisterHost, _: Moment) -> Done:
     return Done()
 
 
-@effect(say.UpdateMirror, lambda command: (need(Mirror, server=command.mirror.server),))
+def _mirrored(command: say.UpdateMirror) -> tuple[Need, ...]:
+    server = command.mirror.server
+    return need(Mirror, server=server), need(Mapping, server=server)
+
+
+@effect(say.UpdateMirror, _mirrored)
 def _update_mirror(draft: Draft, command: say.UpdateMirror, _: Moment) -> Done:
     news = command.mirror
+    if draft.find(Mapping, server=news.server) is None:
+        # Late news of a server that was deleted, or never came to be.
+        return Done()
     known = draft.find(Mirror, server=news.server, cell=news.cell)
     if known is None or (known.generation, known.version) < (news.generation, news.version):
         draft.put(news)

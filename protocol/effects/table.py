@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from protocol.effects import capacity, confirm, images, ports, power, resize, revert, root, servers, volumes
+from protocol.effects import capacity, confirm, delete, images, ports, power, resize, revert, root, servers, volumes
 from protocol.effects.registry import EFFECTS
 from protocol.requests import Request, Role
 
 Requests = tuple[type[Request[Any]], ...]
 
-_MODULES: Final = (capacity, confirm, images, ports, power, resize, revert, root, servers, volumes)
+_MODULES: Final = (capacity, confirm, delete, images, ports, power, resize, revert, root, servers, volumes)
 
 
 def _handled(role: Role, *, by_root: bool = False) -> Requests:

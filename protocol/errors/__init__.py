@@ -26,6 +26,7 @@ from protocol.errors.domain import (
     NotFound,
     NoValidHost,
     PermitRefused,
+    ServerBusy,
     VolumeInUse,
     VolumeUnreachable,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "PermitRefused",
     "RemoteError",
     "RouteInconsistent",
+    "ServerBusy",
     "Stale",
     "StaleEpoch",
     "StoreUnavailable",

@@ -41,6 +41,19 @@ class Conflict(CellferryError):
 
 @declared
 @define
+class ServerBusy(CellferryError):
+    """Another conversation has the server; who may wait asks again."""
+
+    code = "server_busy"
+    template = "server {server} is taken by {goal} {conversation}"
+    is_retryable = True
+    server: str
+    goal: str
+    conversation: str
+
+
+@declared
+@define
 class InvalidState(CellferryError):
     """A record is not in the state that a command expects."""
 

@@ -4,12 +4,16 @@ from protocol.effects.images import ACTIVE
 from protocol.invariants.findings import Findings, checker
 from protocol.invariants.standing import Home, Standing, homes, settled
 from protocol.records import Image, Volume
+from protocol.states import TaskState
 from protocol.truth import Truth, VolumeTruth
 
 
 @checker("no_loss")
 def check(truth: Truth) -> Findings:
-    """Ask for a root disk, or a checked image of it, and for every volume.  A server gets its home after its disk."""
+    """Ask for a root disk, or a checked image of it, and for every volume.
+
+    A server gets its home after its disk, and loses it after; what is being deleted is nobody's loss.
+    """
     disks = {guest.server for guest in truth.guests if guest.has_disk}
     disks |= {
         image.server
@@ -19,6 +23,8 @@ def check(truth: Truth) -> Findings:
     volumes = {volume.id for volume in truth.all(Volume)}
     written = {volume.volume for volume in truth.volumes}
     for home in homes(truth):
+        if home.record.task_state is TaskState.DELETING:
+            continue
         if not _has_root(home, disks, written):
             yield home.server, "its root disk is nowhere"
         for device in home.devices:

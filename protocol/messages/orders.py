@@ -100,7 +100,17 @@ class ChangeVolume(Request[Accepted]):
     origin: Origin
 
 
-Order = CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume
+@attrs.frozen(kw_only=True)
+class DeleteServer(Request[Accepted]):
+    """Delete a server, whatever is being done to it; its volumes stay."""
+
+    METHOD = Method(name="delete_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    origin: Origin
+
+
+Order = CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume | DeleteServer
 tag_union(Order, lambda order: order.METHOD.name)
 
 

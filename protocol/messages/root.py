@@ -27,6 +27,8 @@ class TakeServer(Request[Taken]):
     conversation: str
     goal: Goal
     is_new: bool = False
+    #: To delete it, behind others that have begun before: by its turn the server may be gone, which is well then.
+    is_queued: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +66,16 @@ class CommitHome(Request[Mapping]):
     source: CellPath | None
     target: CellPath
     generation: int
+
+
+@attrs.frozen(kw_only=True)
+class ForgetHome(Request[Done]):
+    """The server has no home any more: nobody is shown it, and when it is let go its row goes, too."""
+
+    METHOD = Method(name="forget_home", at=Role.CELL, way=Way.NONE)
+
+    server: str
+    conversation: str
 
 
 @attrs.frozen(kw_only=True)

@@ -114,6 +114,27 @@ class FinishTask(Request[Server]):
 
 
 @attrs.frozen(kw_only=True)
+class BeginDelete(Request[ServerBundle]):
+    """Begin to delete a server in whatever state: its task, its action; gives what it has."""
+
+    METHOD = Method(name="begin_delete", at=Role.CELL)
+
+    server: str
+    action: str
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class EraseServer(Request[Done]):
+    """Delete the record of a server whose delete of this action has begun, its places on hosts and its history."""
+
+    METHOD = Method(name="erase_server", at=Role.CELL)
+
+    server: str
+    action: str
+
+
+@attrs.frozen(kw_only=True)
 class AddBlockDevice(Request[Done]):
     """Write that a server has a volume."""
 

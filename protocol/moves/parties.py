@@ -24,10 +24,11 @@ OWE: Final = "owe"
 
 @attrs.frozen(kw_only=True)
 class Brief:
-    """What a conversation begins with: the order, and where the root is."""
+    """What a conversation begins with: the order, where the root is, and whether others had the server then."""
 
     root: CellPath
     order: Order
+    is_queued: bool = False
 
 
 def brief(story: Story) -> Brief:

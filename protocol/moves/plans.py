@@ -3,6 +3,7 @@
 from typing import Final
 
 from protocol.moves.confirm import CONFIRM
+from protocol.moves.delete import DELETE
 from protocol.moves.lifecycle import ATTACH, CREATE, DETACH, START, STOP
 from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT
@@ -20,4 +21,5 @@ PLANS: Final[dict[Goal, Plan]] = {
     Goal.MIGRATE: RESIZE,
     Goal.CONFIRM: CONFIRM,
     Goal.REVERT: REVERT,
+    Goal.DELETE: DELETE,
 }

@@ -16,6 +16,8 @@ CHAPTERS_MAX: Final = 8
 #: So many servers are created while things go wrong, and so many last moves wait for a confirm that never comes.
 BORN_LATE: Final = 0.2
 LEFT_OPEN: Final = 0.2
+#: So many servers are deleted at some moment of their last chapter; some of their users click twice.
+DELETED: Final = 0.3
 #: Under so many seeds nobody takes his time, but this part of it.
 HASTY: Final = 0.3
 HASTE: Final = 0.05
@@ -104,7 +106,17 @@ class _Author:
             self.chapter = number
             told = list(self._tell(before, is_last=number == last))
             yield from told
+            if number == last and self._hits(DELETED, "deleted"):
+                yield from self._delete(before)
             before = told[-1]
+
+    def _delete(self, before: Op | None) -> Iterator[Op]:
+        """Delete the server: in the middle of the chapter, wherever that is, or long after."""
+        most_s = 25.0 if self._hits(0.7, "deleted in its midst") else self.minutes * 60 * 0.5
+        delete = self._op(Act.DELETE, after=before, at_s=self._after_s("delete", most_s=most_s))
+        yield delete
+        if self._hits(0.3, "deletes twice"):
+            yield self._again(delete)
 
     def _tell(self, before: Op | None, *, is_last: bool) -> Iterator[Op]:
         start_s = self._after_s("pause", most_s=20.0 if before else self.minutes * 60 * 0.3)

@@ -5,7 +5,16 @@ from typing import Final, assert_never
 
 import attrs
 
-from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, Order, PowerServer, SettleMove
+from protocol.messages.orders import (
+    ChangeVolume,
+    CreateServer,
+    DeleteServer,
+    MoveServer,
+    NewVolume,
+    Order,
+    PowerServer,
+    SettleMove,
+)
 from protocol.messages.servers import Origin
 from protocol.records import Flavor
 from protocol.states import Goal
@@ -28,6 +37,7 @@ class Act(StrEnum):
     STOP = "stop"
     ATTACH = "attach"
     DETACH = "detach"
+    DELETE = "delete"
 
 
 MOVES: Final = frozenset({Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT})
@@ -65,6 +75,8 @@ class Op:
                 return ChangeVolume(
                     server=self.server, goal=Goal(self.act.value), volume=self.volume, device=device, origin=origin
                 )
+            case Act.DELETE:
+                return DeleteServer(server=self.server, origin=origin)
             case _:
                 assert_never(self.act)
 

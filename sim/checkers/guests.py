@@ -25,16 +25,27 @@ if TYPE_CHECKING:
 #: Steps whose replies, and those of their undos, say how the ledger of permits is now.
 RETURN: Final = "return_permit"
 LEDGER: Final = frozenset({"issue_permit", RETURN})
-#: The step by which a conversation may destroy a guest, and whether it does so as the step's undo.
+
+
+@attrs.frozen
+class Destroys:
+    """A step by which a conversation may destroy a guest, or by whose undo, and which step must be done before."""
+
+    step: str
+    is_undo: bool = False
+    #: The user's word is durable, or the server runs again where it came from.
+    after: str = ""
+
+
+_CONFIRMS: Final = Destroys("destroy_source_guest", after="finish_confirm")
 DESTROYS: Final = {
-    Goal.CREATE: ("spawn", True),
-    Goal.RESIZE: ("spawn_target", True),
-    Goal.MIGRATE: ("spawn_target", True),
-    Goal.CONFIRM: ("destroy_source_guest", False),
-    Goal.REVERT: ("destroy_target_guest", False),
+    Goal.CREATE: (Destroys("spawn", is_undo=True),),
+    Goal.RESIZE: (Destroys("spawn_target", is_undo=True),),
+    Goal.MIGRATE: (Destroys("spawn_target", is_undo=True),),
+    Goal.CONFIRM: (_CONFIRMS,),
+    Goal.REVERT: (Destroys("destroy_target_guest", after="start_source"),),
+    Goal.DELETE: (_CONFIRMS, Destroys("destroy_guest", after="begin_delete")),
 }
-#: What must be done before: the user's word is durable, or the server runs again where it came from.
-BEFORE: Final = {Goal.CONFIRM: "finish_confirm", Goal.REVERT: "start_source"}
 SNAPSHOTS: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 
@@ -142,7 +153,7 @@ class PermitHeld(Oracle):
 
 
 class DestroyLast(Oracle):
-    """A guest's disk is destroyed only where it is undone, confirmed away, or where the source runs again."""
+    """A guest's disk is destroyed only where it is undone, confirmed away, deleted, or where the source runs again."""
 
     name = "destroy_last"
     letters = "S6, S8"
@@ -160,12 +171,13 @@ class DestroyLast(Oracle):
 
 
 def _may_destroy(tale: Tale, host: str) -> bool:
-    step, is_undo = DESTROYS.get(tale.goal, ("", False))
-    before = BEFORE.get(tale.goal)
-    if before is not None and not tale.has(Kind.DONE, before):
-        return False
+    may = {
+        (each.step, each.is_undo)
+        for each in DESTROYS.get(tale.goal, ())
+        if not each.after or tale.has(Kind.DONE, each.after)
+    }
     return any(
-        entry.kind is Kind.INTENT and (entry.step, entry.is_undo) == (step, is_undo) and _host(tale, entry) == host
+        entry.kind is Kind.INTENT and (entry.step, entry.is_undo) in may and _host(tale, entry) == host
         for entry in tale.entries
     )
 

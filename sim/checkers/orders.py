@@ -17,17 +17,22 @@ from protocol.errors import (
     VolumeUnreachable,
 )
 from protocol.journal import Kind
+from protocol.moves.parties import Brief
+from protocol.records import Mapping
+from protocol.saga import read
+from protocol.states import Goal
 from sim.checkers.chronicle import NS_PER_S
 from sim.checkers.journals import FIRST_STEP
 from sim.checkers.oracle import Oracle
 from sim.history import Answered, Happening, Journaled, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+    from collections.abc import Mapping as MappingOf
 
     from protocol.errors import CellferryError
     from protocol.truth import ConversationTruth, Truth
-    from sim.checkers.chronicle import Chronicle
+    from sim.checkers.chronicle import Chronicle, Tale
     from sim.checkers.oracle import Accuse, Ear
 
 #: Ten times the longest pause between two tries.
@@ -62,7 +67,7 @@ class AcknowledgedKept(Oracle):
         super().__init__(chronicle, accuse)
         self._acknowledged: dict[str, int] = {}
 
-    def ears(self) -> Mapping[type[Happening], Ear]:
+    def ears(self) -> MappingOf[type[Happening], Ear]:
         """Hear of what users are told."""
         return {Answered: self._answered}
 
@@ -73,7 +78,7 @@ class AcknowledgedKept(Oracle):
         tale = self.chronicle.tales.get(what.conversation)
         if tale is None:
             self.accuse(what.conversation, f"order {what.number} is acknowledged, and no journal has it")
-        elif not tale.has(Kind.DONE, FIRST_STEP):
+        elif not tale.has(Kind.DONE, FIRST_STEP) and not _is_queued(tale):
             self.accuse(tale.server, f"order {what.number} is acknowledged, and its server is not taken for it")
 
     def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:  # noqa: ARG002 - Holds however long it was.
@@ -82,6 +87,40 @@ class AcknowledgedKept(Oracle):
         for conversation, number in self._acknowledged.items():
             if conversation not in known:
                 self.accuse(conversation, f"order {number} was acknowledged, and the journals do not know it")
+
+
+def _is_queued(tale: Tale) -> bool:
+    return read(tale.entries[0].payload, Brief).is_queued
+
+
+class DeletesHold(Oracle):
+    """From when a delete has begun nothing else begins with its server, which is gone in the end, for good."""
+
+    name = "deletes_hold"
+    letters = "M6, M4"
+
+    def ears(self) -> MappingOf[type[Happening], Ear]:
+        """Hear of what begins."""
+        return {Journaled: self._journaled}
+
+    def _journaled(self, what: Journaled) -> None:
+        if what.entry.kind is not Kind.BEGIN:
+            return
+        for tale in self.chronicle.open_of(what.server):
+            if tale.goal is Goal.DELETE and tale.conversation != what.conversation:
+                text = f"{what.goal} {what.conversation} begins, and {tale.conversation} is deleting it"
+                self.accuse(what.server, text)
+
+    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:  # noqa: ARG002 - Holds however long it was.
+        """Ask for what was deleted, and for those who waited for their turn and never had it."""
+        mapped = {mapping.server for mapping in truth.of_root(Mapping)}
+        for tale in self.chronicle.tales.values():
+            if tale.goal is not Goal.DELETE:
+                continue
+            if tale.is_success and tale.server in mapped:
+                self.accuse(tale.server, f"was deleted by {tale.conversation}, and is back")
+            elif tale.is_success is False and _is_queued(tale) and not tale.has(Kind.REFUSED, "begin_delete"):
+                self.accuse(tale.server, f"its delete {tale.conversation} was accepted, and has come to nothing")
 
 
 class EndsInTime(Oracle):
@@ -94,7 +133,7 @@ class EndsInTime(Oracle):
         super().__init__(chronicle, accuse)
         self._healed_ns: int | None = None
 
-    def ears(self) -> Mapping[type[Happening], Ear]:
+    def ears(self) -> MappingOf[type[Happening], Ear]:
         """Hear of the healing and of ends."""
         return {Phase: self._phase, Journaled: self._journaled}
 
@@ -131,12 +170,17 @@ class ParkedTruly(Oracle):
     def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:
         """Compare the reasons with the journals."""
         for each in truth.conversations:
-            if not each.waits_for or each.is_closed:
+            if not each.waits_for or each.is_closed or self._has_others_before(each):
                 continue
             if each.waits_for.startswith(MISTAKE):
                 self.accuse(each.server, f"{each.conversation} is parked: {each.waits_for}")
             elif healed_for_s >= BOUND_S:
                 self._judge(each, each.waits_for)
+
+    def _has_others_before(self, each: ConversationTruth) -> bool:
+        # A delete waits behind whatever has the server: that one's own reason is judged.
+        tales = self.chronicle.open_of(each.server)
+        return each.goal is Goal.DELETE and any(tale.conversation != each.conversation for tale in tales)
 
     def _judge(self, each: ConversationTruth, waits_for: str) -> None:
         place, _, reason = waits_for.partition(": ")

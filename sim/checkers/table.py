@@ -41,6 +41,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     gathers.OneAnswerACell,
     gathers.AnswersReachAsker,
     orders.AcknowledgedKept,
+    orders.DeletesHold,
     orders.EndsInTime,
     orders.ParkedTruly,
     health.HealthySucceeds,

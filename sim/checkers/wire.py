@@ -112,43 +112,30 @@ class PassedOn(Oracle):
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
         self._frames: dict[int, tuple[Note, ...]] = {}
-        self._done: dict[tuple[str, str], bool] = {}  # By link and envelope: whether it went on.
+        self._went: set[tuple[str, str]] = set()  # By link: the envelopes that went on, were answered, or refused.
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of frames, and of what a link says that it refuses."""
         return {Handed: self._handed, Sent: self._sent, Noted: self._noted, Settled: self._settled, Lost: self._lost}
 
     def _handed(self, what: Handed) -> None:
-        if not what.process.endswith(LINK) or REPLIES in what.queue:
-            return
-        # A broadcast is not part of its frame: its link answers for what becomes of it.
-        notes = tuple(note for note in what.notes if note.kind in PASSED)
-        self._frames[what.frame] = notes
-        for note in notes:
-            self._done.setdefault((what.process, note.id), False)
+        if what.process.endswith(LINK) and REPLIES not in what.queue:
+            # A broadcast is not part of its frame: its link answers for what becomes of it.
+            self._frames[what.frame] = tuple(note for note in what.notes if note.kind in PASSED)
 
     def _sent(self, what: Sent) -> None:
-        for note in what.notes:
-            for about in ((what.process, note.id), (what.process, note.answers)):
-                if about in self._done:
-                    self._done[about] = True
+        if what.process.endswith(LINK):
+            self._went.update((what.process, envelope) for note in what.notes for envelope in (note.id, note.answers))
 
     def _noted(self, what: Noted) -> None:
-        if what.event not in REFUSALS:
-            return
-        refused = {
-            note.id
-            for notes in self._frames.values()
-            for note in notes
-            if f"method={note.method}" in what.detail.split()
-        }
-        for process, envelope in self._done:
-            if process == what.process and envelope in refused:
-                self._done[process, envelope] = True
+        if what.event in REFUSALS:
+            methods = what.detail.split()
+            notes = (note for notes in self._frames.values() for note in notes)
+            self._went.update((what.process, note.id) for note in notes if f"method={note.method}" in methods)
 
     def _settled(self, what: Settled) -> None:
         for note in self._frames.pop(what.frame, ()):
-            if not self._done.pop((what.process, note.id), True) and not what.reason:
+            if (what.process, note.id) not in self._went and not what.reason:
                 self.accuse(note.server, f"{what.process} has acknowledged {note.method} and not passed it on")
 
     def _lost(self, what: Lost) -> None:
@@ -214,6 +201,7 @@ class NoRetries(Oracle):
         super().__init__(chronicle, accuse)
         self._is_healthy = True
         self._ids: dict[tuple[str, int], str] = {}
+        self._sent_as: dict[str, tuple[str, int]] = {}
         self._again: dict[str, str] = {}  # What is to be said of whom, if nothing has gone wrong by the end.
 
     def ears(self) -> Mapping[type[Happening], Ear]:
@@ -229,7 +217,12 @@ class NoRetries(Oracle):
         if not self._is_healthy:
             return
         for note in what.notes:
+            if note.is_error and (about := self._sent_as.pop(note.answers, None)) is not None:
+                # What was refused for now may be asked for again.
+                self._ids.pop(about, None)
             is_command = note.key and note.kind in COMMANDS and step_key(note.key) is not None
+            if is_command:
+                self._sent_as[note.id] = (note.key, note.epoch)
             if is_command and self._ids.setdefault((note.key, note.epoch), note.id) != note.id:
                 text = f"{actor_of(what.process)} sends {note.key} again, and nothing went wrong"
                 self._again.setdefault(note.server, text)

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from actors.conductor.actor import DECIDED_S, FIRST_STEP, goal_of
+from actors.conductor.actor import DECIDED_S, ORDERS, goal_of
 from actors.kernel.conversation import FOLLOW_S
-from protocol.bodies import decode_body, encode_body
+from protocol.bodies import encode_body
 from protocol.cell_path import Address
 from protocol.errors import (
     CallTimeout,
     CellferryError,
-    ErrorReport,
     StaleEpoch,
     Unavailable,
     report,
     revive,
 )
 from protocol.ids import derived_id
-from protocol.journal import Entry, Journal, Kind
+from protocol.journal import Entry, Journal
 from protocol.messages import orders as say
 from protocol.moves.parties import Brief
+from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Form
 from sim.history import Journaled, Noted
 from sim.inner.actors import Actor, Ensuring, Working
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from sim.inner.setting import Setting
 
 LOST: Final = "conversation_lost"
-ORDERS: Final = (say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume)
 #: How often the decision about an order is looked for, of a conversation that this replica carries out.
 LOOK_S: Final = 0.005
 
@@ -88,9 +87,17 @@ class Conductor(Actor):
         return {order: Ensuring(accept=self._begin, ensure=self._take, is_resumed=False) for order in ORDERS}
 
     def _begin(self, order: Any, moment: Moment) -> None:
-        payload = encode_body(Brief(root=self.cell, order=order))
+        goal, conversation = goal_of(order), derived_id(moment.key)
+        others = self.journals.others(order.server, but=conversation)
+        admission = admit(goal, server=order.server, others=others)
+        if isinstance(admission, TurnAway):
+            raise admission.error
+        for other in admission.ends:
+            cause = ended_by(order.server, other.goal, conversation)
+            self.journals.kept[other.conversation].ends_for = encode_body(report(cause, cell=str(self.cell)))
+        payload = encode_body(Brief(root=self.cell, order=order, is_queued=bool(admission.ends)))
         self.journals.begin(
-            derived_id(moment.key), server=order.server, goal=goal_of(order), owner=self.owner, payload=payload,
+            conversation, server=order.server, goal=goal, owner=self.owner, payload=payload,
             at_us=moment.now_us,
         )  # fmt: skip
 
@@ -99,13 +106,13 @@ class Conductor(Actor):
         if self.journals.kept[conversation].owner == self.owner:
             self.start(conversation)
         since_s = self.setting.agenda.now_s
-        while (decided := _decision(self.journals.read(conversation))) is None:
+        while (decided := verdict(self.journals.read(conversation))) is None:
             if self.setting.agenda.now_s - since_s >= DECIDED_S:
                 reason = self.journals.kept[conversation].waits_for or "it is not decided yet"
                 raise Unavailable(what=f"conversation {conversation}", reason=reason)
             yield LOOK_S if conversation in self.running else FOLLOW_S
-        if decided.kind is Kind.REFUSED:
-            raise revive(decode_body(decided.payload, ErrorReport))
+        if decided.refusal is not None:
+            raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)
 
     # --- conversations -----------------------------------------------------------------------------------------
@@ -232,10 +239,3 @@ class Conductor(Actor):
     def _give_up(self, question: Question) -> None:
         address = question.mailbox.name
         self.fail(question, CallTimeout(address=address, method=question.method, waited_s=question.budget_s))
-
-
-def _decision(journal: Journal) -> Entry | None:
-    for entry in journal.entries:
-        if entry.step == FIRST_STEP and entry.kind in {Kind.DONE, Kind.REFUSED}:
-            return entry
-    return None

@@ -15,6 +15,7 @@ from actors.kernel.conversation import (
     BACKOFF_FIRST_S,
     BACKOFF_MAX_S,
     CALL_BUDGET_S,
+    ENDED,
     GATHER_BUDGET_S,
     PATIENCE_S,
 )
@@ -23,7 +24,7 @@ from protocol.errors import CellferryError, StaleEpoch, StoreUnavailable, report
 from protocol.journal import Entry, Kind
 from protocol.moves.plans import PLANS
 from protocol.requests import Close, Form
-from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, next_command, no_objection
+from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command, no_objection
 from sim.inner.agenda import NS_PER_S
 from sim.inner.memory import Command, Reply
 
@@ -83,6 +84,8 @@ class Run:
         self._epoch = self._journals.epoch(self.conversation, owner=self._conductor.owner)
         self._journal = self._journals.read(self.conversation)
         while True:
+            if self._is_to_end():
+                yield from self._write(self._entry(Kind.ABORTED, None, self._ends_for or b""))
             decision = next_command(self._plan, self._journal)
             match decision:
                 case Send():
@@ -108,6 +111,8 @@ class Run:
         if (last.kind, last.step, last.attempt, last.is_undo) != mine:
             yield from self._write(self._entry(Kind.INTENT, send, b""))
         outcome = yield from self._answer(send)
+        if outcome is ENDED:
+            return
         if isinstance(outcome, CellferryError):
             yield from self._write(self._entry(Kind.REFUSED, send, self._reported(outcome)))
             return
@@ -138,8 +143,17 @@ class Run:
             elif not send.must_succeed and not is_patient:
                 return error
             self._park(f"{send.step.name} at {send.address}: {error}")
+            if self._is_to_end():
+                return ENDED
             yield self._pause_s(asking.about, tries)
             tries += 1
+
+    @property
+    def _ends_for(self) -> bytes | None:
+        return self._journals.kept[self.conversation].ends_for
+
+    def _is_to_end(self) -> bool:
+        return self._ends_for is not None and may_be_aborted(self._plan, self._journal)
 
     def _asking(self, send: Send) -> Asking:
         server = self._journal.server

@@ -10,6 +10,7 @@ from actors.kernel.leases import slot_of
 from actors.kernel.ports import Holder
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
+from protocol.moves.queueing import Other
 from protocol.truth import ConversationTruth
 from sim.history import Journaled, TakenOver
 
@@ -28,6 +29,7 @@ class Kept:
     first_epoch: int
     epoch: int
     waits_for: str | None = None
+    ends_for: bytes | None = None
     is_ended: bool = False
     receivers: tuple[Address, ...] = ()  # Whom its closing told.
 
@@ -54,6 +56,14 @@ class Journals:
         kept = Kept(journal, owner, first_epoch=self._counter, epoch=self._counter)
         self.kept[conversation] = self.open[conversation] = kept
         self._note(slot_of(owner), journal, entry)
+
+    def others(self, server: str, *, but: str) -> tuple[Other, ...]:
+        """List the conversations that are open for a server, `but` left out, oldest first."""
+        return tuple(
+            Other(conversation=name, goal=kept.journal.goal)
+            for name, kept in self.open.items()
+            if kept.journal.server == server and name != but
+        )
 
     def append(self, conversation: str, entry: Entry, *, by: str) -> Journal:
         """Write an entry, if the conversation still is at the entry's epoch; else another owner has it."""

@@ -16,6 +16,7 @@ from protocol.journal import Journal, Kind
 from protocol.messages.orders import (
     ChangeVolume,
     CreateServer,
+    DeleteServer,
     MoveServer,
     NewVolume,
     Order,
@@ -197,6 +198,10 @@ async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
             found["attach"] = await watch.change(server, Goal.ATTACH, "extra")
             found["detach"] = await watch.change(server, Goal.DETACH, f"{server}-data")
         found[f"{kind} {goal}"] = await watch.settle(server, goal)
+    if kind == "image":
+        await watch.create_of(kind, f"{kind}-delete")
+        await watch.resize(f"{kind}-delete")
+        found["delete"] = await watch.carry_out(DeleteServer(server=f"{kind}-delete", origin=ORIGIN))
     if kind == "stopped":
         found["start"] = await watch.power(f"{kind}-revert", Goal.START)
 

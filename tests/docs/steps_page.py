@@ -23,6 +23,7 @@ SHOWN_BY: Final = {
     Goal.RESIZE: "image resize",
     Goal.CONFIRM: "image confirm",
     Goal.REVERT: "image revert",
+    Goal.DELETE: "delete",
     Goal.CREATE: "create",
     Goal.START: "start",
     Goal.STOP: "stop",
@@ -33,6 +34,7 @@ TITLES: Final = {
     Goal.RESIZE: "Resize and cold migrate",
     Goal.CONFIRM: "Confirm",
     Goal.REVERT: "Revert",
+    Goal.DELETE: "Delete",
     Goal.CREATE: "Create",
     Goal.START: "Start",
     Goal.STOP: "Stop",
@@ -47,6 +49,10 @@ CONDITIONS: Final = {
     "_has_volumes": "it has volumes",
     "_has_new_volumes": "it has volumes",
     "_has_left_volumes": "volumes are left there",
+    "is_there": "it is still there",
+    "is_resized": "a move waits for its user",
+    "has_host": "it has come to a host",
+    "_has_attachments": "it has volumes",
     "_attached_since": "a volume came since",
     "_detached_since": "a volume went since",
 }
@@ -149,7 +155,8 @@ def _way_back(plan: Plan, step: Step, story: Story) -> tuple[str, str]:
         undo = "poison" if step.undo is None else code(type(step.undo(story)).__name__)
     marks = {"attempt": step.in_attempt, "read": step.is_read, "settles": step.settles}
     words = [f"**{mark}**" if mark == "settles" else mark for mark, is_set in marks.items() if is_set]
-    condition = CONDITIONS["always" if step.when is always else step.when.__name__]
+    names = "always" if step.when is always else step.when.__name__
+    condition = " and ".join(CONDITIONS[name] for name in names.split(" and "))
     return undo, ", ".join([*words, *([f"if {condition}"] if condition else [])])
 
 

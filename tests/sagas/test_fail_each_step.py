@@ -11,6 +11,7 @@ import pytest
 from protocol.errors import HypervisorFailed
 from protocol.messages.orders import Order
 from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
+from protocol.moves.delete import DELETE as DELETE_PLAN
 from protocol.moves.lifecycle import ATTACH, CREATE, DETACH
 from protocol.moves.lifecycle import START as START_PLAN
 from protocol.moves.lifecycle import STOP as STOP_PLAN
@@ -21,7 +22,7 @@ from protocol.saga import Plan
 from protocol.states import MigrationStatus
 from sim.world import World
 from tests import clouds
-from tests.clouds import CONFIRM, REVERT, START, STOP, Backing, Dump, broken_promises, building, cloud, dump
+from tests.clouds import CONFIRM, DELETE, REVERT, START, STOP, Backing, Dump, broken_promises, building, cloud, dump
 from tests.sagas.trouble import How, Trouble, TroubledInbox, troubled_world
 
 pytestmark = pytest.mark.anyio
@@ -97,6 +98,7 @@ ACTIVE, STOPPED = building(Backing.IMAGE), building(Backing.STOPPED)
 CASES: Final = (
     *(case for backing in Backing for case in moves_of(backing)),
     Case(name="confirm", plan=CONFIRM_PLAN, before=(*ACTIVE, clouds.resize()), order=CONFIRM),
+    Case(name="delete in VERIFY_RESIZE", plan=DELETE_PLAN, before=(*ACTIVE, clouds.resize()), order=DELETE),
     Case(name="create image-backed", plan=CREATE, before=(), order=clouds.create()),
     Case(name="create volume-backed", plan=CREATE, before=(), order=clouds.create(Backing.VOLUME)),
     Case(name="attach", plan=ATTACH, before=ACTIVE, order=clouds.attach(), told_from="reserve_attachment"),

@@ -20,7 +20,7 @@ from protocol.states import Goal
 from sim.clock import run
 from sim.world import World
 from tests import clouds
-from tests.clouds import CONFIRM, FLAT, REVERT, START, STOP, Backing, Dump, broken_promises, cloud, dump
+from tests.clouds import CONFIRM, DELETE, FLAT, REVERT, START, STOP, Backing, Dump, broken_promises, cloud, dump
 from tests.sagas.trouble import How, Trouble, TroubledInbox
 
 
@@ -86,6 +86,7 @@ def _is_command(envelope: Targeted) -> bool:
 #: Every plan has its part in these.
 STORY: Final[tuple[Order, ...]] = (
     clouds.create(), STOP, START, clouds.resize(), clouds.attach(), clouds.detach(), REVERT, clouds.migrate(), CONFIRM,
+    clouds.resize(host=clouds.SOURCE_HOST), DELETE,
 )  # fmt: skip
 VOLUME_STORY: Final[tuple[Order, ...]] = (clouds.create(Backing.VOLUME), clouds.resize(), REVERT)
 STORIES: Final = [

@@ -14,7 +14,7 @@ from protocol.effects.registry import EFFECTS, Moment
 from protocol.messages.root import Taken, TakeServer
 from protocol.records import Mapping
 from sim.cases.places import mistakes
-from sim.cases.workload import MOVES
+from sim.cases.workload import MOVES, Act
 from sim.commands.cli_exhaust import race_command, races_of
 from sim.commands.exhausting import exhaust
 from sim.commands.levels import Level
@@ -54,6 +54,7 @@ def test_no_meeting_of_two_orders_breaks_a_promise_of_the_real_actors(name: str)
 def test_every_two_orders_meet_and_each_meets_itself() -> None:
     """For a server that runs and for one that waits for its user."""
     met = {frozenset(race.acts) for race in RACES.values()}
+    assert {frozenset({Act.CREATE}), frozenset({Act.CREATE, Act.DELETE})} <= met
     for acts in (ACTIVE, RESIZED):
         assert {frozenset(pair) for pair in combinations_with_replacement(acts, 2)} <= met
 

@@ -233,10 +233,17 @@ def mirror(*, cell: str = "api!eu", generation: int = 1, version: int = 1, is_go
 @given(st.permutations([mirror(generation=g, version=v, is_gone=v == 3) for g in (1, 2) for v in (1, 2, 3)] * 2))
 def test_old_news_never_overwrites_new(told: list[Mirror]) -> None:
     """In whatever order and however often it comes, the newest stays."""
-    ledger = Ledger()
+    ledger = Ledger(HOME)
     for each in told:
         ledger.do(say.UpdateMirror(mirror=each))
     assert ledger.all(Mirror) == [mirror(generation=2, version=3, is_gone=True)]
+
+
+def test_news_of_a_server_that_is_gone_is_no_news() -> None:
+    """What comes late, of a server without a mapping, leaves nothing in the mirror."""
+    ledger = Ledger()
+    ledger.do(say.UpdateMirror(mirror=mirror()))
+    assert ledger.rows == {}
 
 
 def test_a_listing_shows_each_server_once_where_its_mapping_says() -> None:

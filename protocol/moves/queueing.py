@@ -1,0 +1,75 @@
+"""What an order does to the conversations that are open for its server, and when its user hears what is decided.
+
+A delete ends the others and lets nothing in after it; who has the server in the end is the arbiter's to say.
+"""
+
+from typing import Final
+
+import attrs
+
+from protocol.bodies import decode_body
+from protocol.errors import CellferryError, Conflict, ErrorReport
+from protocol.journal import Journal, Kind
+from protocol.moves.parties import Brief
+from protocol.states import Goal
+
+#: Every plan begins by taking the server: the user hears as soon as that is decided.
+FIRST_STEP: Final = "take"
+
+
+@attrs.frozen(kw_only=True)
+class Other:
+    """A conversation that is open for the server that an order is about."""
+
+    conversation: str
+    goal: Goal
+
+
+@attrs.frozen(kw_only=True)
+class Admit:
+    """The order may begin; `ends` are the conversations that are to end because of it."""
+
+    ends: tuple[Other, ...] = ()
+
+
+@attrs.frozen
+class TurnAway:
+    """The order may not even begin."""
+
+    error: CellferryError
+
+
+def admit(goal: Goal, *, server: str, others: tuple[Other, ...]) -> Admit | TurnAway:
+    """Decide whether an order may begin beside these."""
+    for other in others:
+        if other.goal is Goal.DELETE:
+            reason = f"it is being deleted by {other.conversation}"
+            return TurnAway(Conflict(server=server, action=goal.value, reason=reason))
+    return Admit(ends=others if goal is Goal.DELETE else ())
+
+
+def ended_by(server: str, goal: Goal, deleter: str) -> CellferryError:
+    """Give the cause with which a conversation ends that a delete has overtaken."""
+    return Conflict(server=server, action=goal.value, reason=f"it is being deleted by {deleter}")
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What the user is told of an order: it is accepted, or refused for this."""
+
+    refusal: ErrorReport | None = None
+
+
+def verdict(journal: Journal) -> Verdict | None:
+    """Tell what is decided about an order; None: nothing yet."""
+    first = journal.entries[0]
+    if decode_body(first.payload, Brief).is_queued:
+        # What waits behind others is never refused: it is durable, and has its turn.
+        return Verdict()
+    for entry in journal.entries:
+        is_take = entry.step == FIRST_STEP and not entry.is_undo
+        if is_take and entry.kind is Kind.DONE:
+            return Verdict()
+        if entry.kind is Kind.ABORTED or (is_take and entry.kind is Kind.REFUSED):
+            return Verdict(refusal=decode_body(entry.payload, ErrorReport))
+    return None
