@@ -18,6 +18,9 @@ from protocol.requests import Gathered
 from protocol.saga import Plan, Step, Story, read
 
 At = Callable[[Story], Address]
+#: A host that is to prove that it can take a server, and does not answer for so long, is down: another one is tried, or
+#: the user hears of it, soon and with nothing changed.
+PROOF_S: Final = 45.0
 #: The step by which a conversation lets its server go, although it still cleans up.
 OWE: Final = "owe"
 

@@ -85,8 +85,9 @@ ATTEMPT = (
         run=lambda story: moves.RecordAttachments(server=story.server, attachments=told.new_attachments(story)),
     ),
     # After the copy, for the claim is written into it; and the proof last before the claim, to be as fresh as can be.
+    # A read, so that a host that does not answer costs this attempt and no more: nothing waits for it.
     Step(
-        name="prove_target", row="A8", at=at_chosen_host, in_attempt=True,
+        name="prove_target", row="A8", at=at_chosen_host, in_attempt=True, is_read=True, patience_s=parties.PROOF_S,
         run=lambda story: hosts.ProveTarget(
             server=story.server, volumes=parties.places(told.begun(story).block_devices, told.new_attachments(story))
         ),

@@ -139,9 +139,6 @@ def _old_spec(story: Story) -> RequestSpec | None:
     return attrs.evolve(spec, flavor=old_flavor(story), availability_zone=zone) if spec else None
 
 
-#: A source host that does not answer for so long is down: the user is to hear of it soon, with nothing changed.
-PROOF_S = 45.0
-
 #: Everything up to here may be given up: the server goes on in VERIFY_RESIZE as if nothing had been asked.
 #: The proof is a read, so that giving up waits for nothing of a host that may be gone.
 PROVE = (
@@ -164,7 +161,7 @@ PROVE = (
         undo=lambda story: moves.AbortReturn(server=story.server),
     ),
     Step(
-        name="prove_source", row="V2", at=at_source_host, is_read=True, patience_s=PROOF_S,
+        name="prove_source", row="V2", at=at_source_host, is_read=True, patience_s=parties.PROOF_S,
         run=lambda story: hosts.ProveSource(
             server=story.server, volumes=parties.places(target(story).block_devices),
             is_volume_backed=not target(story).server.image,

@@ -55,7 +55,6 @@ CALLS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         method: tuple(("", call) for call, methods in ASKED_BY.items() if method in methods)
         for method in (name for methods in ASKED_BY.values() for name in methods)
     },
-    "prove_target": (("volume", "exists"),),
     "verify_image": (("image", "digest"),),
     "delete_image": (("image", "delete"),),
 }

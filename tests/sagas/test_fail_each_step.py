@@ -44,7 +44,7 @@ TOUCH_A_GUEST: Final = frozenset(
     }
 )
 #: Whatever else is no transaction.
-OTHERS_WITHOUT_TRANSACTION: Final = frozenset({"prove_target", "snapshot", "verify_snapshot"})
+OTHERS_WITHOUT_TRANSACTION: Final = frozenset({"snapshot", "verify_snapshot"})
 
 
 @attrs.frozen(kw_only=True)
