@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
-from actors.kernel.post import Stamp
+from actors.kernel.post import BUDGET_S, Stamp
 from protocol.cell_path import Address
 from protocol.envelope import Context, Key
 from protocol.errors import CellferryError, Unavailable, revive
+from protocol.ids import derived_id
 from protocol.messages.orders import Accepted, Order, Progress, StepNews, WatchConversation
 from protocol.messages.root import HostList, ListHosts, ListServers, ServerList
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from actors.kernel.post import Post
-    from protocol.requests import Request
+    from protocol.requests import Gathered, Request
 
 R = TypeVar("R")
 ORDER_BUDGET_S: Final = 30.0
@@ -41,6 +42,11 @@ class Client:
         """The root's own actor."""
         return Address(self._post.me.cell, "cell")
 
+    def fresh_id(self, *parts: str) -> str:
+        """Make an id that no other client, and no other call of this one, makes."""
+        self._sequence += 1
+        return derived_id(self._incarnation, str(self._sequence), *parts)
+
     async def order(self, order: Order) -> Accepted:
         """Place an order, once: what goes unanswered is asked again under the same key."""
         self._sequence += 1
@@ -56,11 +62,11 @@ class Client:
         self._sequence += 1
         return await self._insist(to, request, Stamp(server=server, key=Key.plain(self._incarnation, self._sequence)))
 
-    async def _insist(self, to: Address, request: Request[R], stamp: Stamp) -> R:
+    async def _insist(self, to: Address, request: Request[R], stamp: Stamp, *, budget_s: float = ORDER_BUDGET_S) -> R:
         since_s = anyio.current_time()
         while True:
             try:
-                return await self._post.call(to, request, stamp=stamp, budget_s=ORDER_BUDGET_S)
+                return await self._post.call(to, request, stamp=stamp, budget_s=budget_s)
             except CellferryError as error:
                 if not error.is_retryable or anyio.current_time() - since_s > PATIENCE_S:
                     raise
@@ -70,17 +76,20 @@ class Client:
         """Give each new entry of a conversation's journal as it comes, and at its end the whole progress."""
         seen = 0
         while True:
-            progress = await self._post.call(
-                Address(self._post.me.cell, "conductor"),
-                WatchConversation(server=accepted.server, conversation=accepted.conversation, seen=seen),
-                budget_s=WATCH_BUDGET_S,
-            )
+            progress = await self.watch(accepted, seen=seen)
             for news in progress.news:
                 yield news
             seen += len(progress.news)
             if progress.is_closed:
                 yield progress
                 return
+
+    async def watch(self, accepted: Accepted, *, seen: int) -> Progress:
+        """Give what a conversation's journal has beyond its first `seen` entries, as soon as there is any."""
+        request = WatchConversation(server=accepted.server, conversation=accepted.conversation, seen=seen)
+        # A lane of its own: who waits for news must not hold up others.
+        stamp = Stamp(server=f"watched by {self._incarnation}")
+        return await self._insist(Address(self._post.me.cell, "conductor"), request, stamp, budget_s=WATCH_BUDGET_S)
 
     async def finish(self, order: Order) -> Progress:
         """Place an order and wait until its conversation is closed; raise its cause if it failed."""
@@ -113,6 +122,10 @@ class Client:
         """List all servers."""
         return await self._post.call(self.root, ListServers())
 
-    async def ask(self, to: Address, request: Request[Any]) -> Any:
+    async def ask(self, to: Address, request: Request[R], *, budget_s: float = BUDGET_S) -> R:
         """Read something, without a key."""
-        return await self._post.call(to, request)
+        return await self._post.call(to, request, budget_s=budget_s)
+
+    async def gather(self, request: Request[Any], *, budget_s: float = BUDGET_S) -> Gathered:
+        """Ask every cell of the tree something, without a key."""
+        return await self._post.gather(request, budget_s=budget_s)

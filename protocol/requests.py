@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
 
 import attrs
 
@@ -49,6 +49,16 @@ class Method:
     form: Form = Form.TARGETED
     is_idempotent: bool = True
     schema: int = 1
+    is_for_people: bool = False  # Only people ask it, to look or to hurry: no conversation does.
+
+
+#: A listing gives no more at once: its reply must fit into a frame.
+PAGE_MAX: Final = 1_000
+
+
+def in_page(limit: int) -> int:
+    """Tell how many lines a listing may have of those that were asked for."""
+    return max(1, min(limit, PAGE_MAX))
 
 
 class Request(Generic[R_co]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actors.kernel.actor import Actor
 from actors.kernel.outbox import Pump
 from actors.store.effects import effect_handlers
+from actors.store.listings import listing_handlers
 from actors.store.outbox import retire, waiting
 from protocol.effects import table
 from protocol.effects.news import news
@@ -25,7 +26,10 @@ def cell_actor(*, post: Post, store: Store, inbox: Inbox, clock: Clock) -> Actor
         store=store,
         inbox=inbox,
         clock=clock,
-        handlers=effect_handlers((*table.CELL, *(table.ROOT if is_root else ())), tell=news),
+        handlers=(
+            *effect_handlers((*table.CELL, *(table.ROOT if is_root else ())), tell=news),
+            *listing_handlers(is_root=is_root),
+        ),
         background=(pump.run,),
         stored=pump.wake,
     )

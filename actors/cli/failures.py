@@ -34,13 +34,17 @@ class TookTooLong(Exception):
     """Something did not come to its end in time."""
 
 
+class NotThere(Exception):
+    """What the user names is not there, or is not one thing."""
+
+
 class ServiceAway(Exception):
     """A broker or a database cannot be used."""
 
 
 @contextmanager
-def within(limit_s: float, failure: str) -> Iterator[None]:
-    """Give what is done here so much time; raise `TookTooLong` with these words after it."""
+def within(limit_s: float | None, failure: str) -> Iterator[None]:
+    """Give what is done here so much time, if it is limited; raise `TookTooLong` with these words after it."""
     with anyio.move_on_after(limit_s) as scope:
         yield
     if scope.cancelled_caught:
@@ -67,6 +71,7 @@ def failure_of(error: BaseException) -> Failure | None:
         case (
             Interrupted()
             | TookTooLong()
+            | NotThere()
             | ServiceAway()
             | GuestSilent()
             | Stuck()

@@ -9,9 +9,14 @@ from typing import Final
 
 import click
 
+from actors.cli.cells import cell
 from actors.cli.demo import demo
 from actors.cli.failures import failure_of
+from actors.cli.hosts import host
+from actors.cli.migrations import migration
 from actors.cli.running import run
+from actors.cli.servers import server
+from actors.cli.supplies import image, volume
 
 #: Other packages add commands under this group of entry points.
 PLUG_INS: Final = "cellferry.commands"
@@ -34,6 +39,8 @@ def cellferry() -> None:
 
 cellferry.add_command(demo)
 cellferry.add_command(run)
+for noun in (server, migration, host, cell, image, volume):
+    cellferry.add_command(noun)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,6 +9,7 @@ import anyio
 from actors.kernel.actor import Actor
 from actors.kernel.conversation import Conversations, ending_of
 from actors.kernel.handlers import Ensuring
+from actors.store.listings import conversation_page
 from protocol.bodies import encode_body
 from protocol.errors import InvalidValue, Unavailable, report, revive
 from protocol.ids import derived_id
@@ -17,6 +18,7 @@ from protocol.messages import orders as say
 from protocol.moves.parties import OWE, Brief
 from protocol.moves.plans import PLANS
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
+from protocol.requests import Done
 from protocol.saga import address_of
 from protocol.states import Goal
 
@@ -59,6 +61,8 @@ class Conductor:
                 # What a restart goes on with is the conversation.
                 *(Ensuring(request=order, accept=self._begin, ensure=self._take, is_resumed=False) for order in takes),
                 Ensuring(request=say.WatchConversation, ensure=self._watch),
+                Ensuring(request=say.ListConversations, ensure=self._list),
+                Ensuring(request=say.RetryConversation, ensure=self._retry),
             ),
         )  # fmt: skip
         self._tasks: TaskGroup | None = None
@@ -107,6 +111,15 @@ class Conductor:
         with anyio.move_on_after(WATCH_S):
             journal, waits_for = await self._conversations.changed(request.conversation, seen=request.seen)
         return progress(journal, seen=request.seen, parked=waits_for)
+
+    async def _list(self, request: say.ListConversations, _moment: Moment) -> say.ConversationPage:
+        return await self._store.transact(conversation_page, request)
+
+    async def _retry(self, request: say.RetryConversation, _moment: Moment) -> Done:
+        journal, _ = await self._conversations.read(request.conversation)
+        if not self._conversations.wake(request.conversation) and journal.entries[-1].kind is not Kind.RELEASED:
+            raise Unavailable(what=f"conversation {request.conversation}", reason="another conductor has it")
+        return Done()
 
 
 def goal_of(order: say.Order) -> Goal:

@@ -48,6 +48,7 @@ class _Watched:
     journal: Journal | None = None  # None: it was not read yet.
     waits_for: str | None = None
     changed: anyio.Event = attrs.field(factory=anyio.Event)
+    woken: anyio.Event = attrs.field(factory=anyio.Event)
 
     @property
     def count(self) -> int:
@@ -200,6 +201,19 @@ class Conversations:
         watched.changed.set()
         watched.changed = anyio.Event()
 
+    async def pause(self, journal: Journal, tries: int) -> None:
+        """Wait before the next try, unless somebody wakes the conversation."""
+        with anyio.move_on_after(self.pause_s(tries)):
+            await self._running[journal.conversation].woken.wait()
+
+    def wake(self, conversation: str) -> bool:
+        """Have a conversation that waits try again now; tell whether this replica carries it out."""
+        watched = self._running.get(conversation)
+        if watched is not None:
+            watched.woken.set()
+            watched.woken = anyio.Event()
+        return watched is not None
+
     async def epoch_of(self, journal: Journal) -> int:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another conductor has it."""
         return await self._store.transact(self._journals.epoch, journal.conversation, owner=self._owner)
@@ -312,7 +326,7 @@ class _Run:
             if self.ends_for is not None and may_be_aborted(self._plan, self._journal):
                 # Whatever became of the command, it is undone now; its undo tells it not to happen any more.
                 return ENDED
-            await anyio.sleep(self._all.pause_s(tries))
+            await self._all.pause(self._journal, tries)
             tries += 1
 
     def _stamp(self, send: Send) -> Stamp:
@@ -356,7 +370,7 @@ class _Run:
                 await self._all.park(self._journal, f"{what} at {to}: {error}")
             else:
                 return
-            await anyio.sleep(self._all.pause_s(tries))
+            await self._all.pause(self._journal, tries)
             tries += 1
 
     def _entry(self, kind: Kind, send: Send | None, payload: bytes) -> Entry:

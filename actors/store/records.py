@@ -20,6 +20,7 @@ from protocol.records import RECORDS, Record
 from protocol.requests import Request
 
 R = TypeVar("R")
+L = TypeVar("L", bound=Record)
 Read = Callable[[Any], Any]
 
 
@@ -41,7 +42,7 @@ def load(connection: Connection, needs: tuple[Need, ...]) -> tuple[Record, ...]:
 
 def _rows(connection: Connection, need: Need) -> list[Record]:
     statement = _select(need.record.TABLE, tuple([name for name, _ in need.where]))
-    return [_to_record(need.record, row) for row in statement.all(connection, **dict(need.where))]
+    return [to_record(need.record, row) for row in statement.all(connection, **dict(need.where))]
 
 
 def save(connection: Connection, changes: Changes) -> None:
@@ -93,8 +94,8 @@ _READERS: Final = {
 }
 
 
-def _to_record(record: type[Record], row: Sequence[Any]) -> Record:
-    # A table has a column for each field, in their order.
+def to_record(record: type[L], row: Sequence[Any]) -> L:
+    """Make a record of its table's row: that has a column for each field, in their order."""
     values = list(row)
     for place, read in _READERS[record]:
         if values[place] is not None:

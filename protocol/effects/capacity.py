@@ -44,6 +44,22 @@ def _find_room(draft: Draft, command: say.FindRoom, moment: Moment) -> say.Room:
     return say.Room(hosts=tuple(rooms))
 
 
+@effect(say.ShowHosts, lambda _: (need(Host), need(Allocation)))
+def _show_hosts(draft: Draft, _: say.ShowHosts, moment: Moment) -> say.HostUses:
+    uses = []
+    for host in draft.all(Host):
+        held = draft.all(Allocation, host=host.name)
+        used = {f"{name}_used": sum(getattr(row, name) for row in held) for name in RESOURCES}
+        uses.append(
+            say.HostUse(
+                host=host.name, cell=moment.cell, availability_zone=host.availability_zone, is_enabled=host.is_enabled,
+                vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,
+                servers=len({row.server for row in held}), **used,
+            )
+        )  # fmt: skip
+    return say.HostUses(hosts=tuple(uses))
+
+
 @effect(say.AllocateHost, lambda command: (need(Host, name=command.host), need(Allocation, host=command.host)))
 def _allocate(draft: Draft, command: say.AllocateHost, _: Moment) -> Done:
     host = draft.one(Host, name=command.host)

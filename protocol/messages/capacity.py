@@ -71,3 +71,34 @@ class FreeHost(Request[Done]):
     server: str
     consumer: str
     host: str
+
+
+@attrs.frozen(kw_only=True)
+class HostUse:
+    """A compute host, what it has to give, and how much of that is allocated."""
+
+    host: str
+    cell: str
+    availability_zone: str
+    is_enabled: bool
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    vcpus_used: int
+    memory_mb_used: int
+    disk_gb_used: int
+    servers: int
+
+
+@attrs.frozen(kw_only=True)
+class HostUses:
+    """One cell's hosts."""
+
+    hosts: tuple[HostUse, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ShowHosts(Request[HostUses]):
+    """Ask every cell what its hosts have, and how much of it is used."""
+
+    METHOD = Method(name="show_hosts", at=Role.CELL, form=Form.BROADCAST, is_for_people=True)

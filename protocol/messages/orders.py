@@ -9,7 +9,7 @@ from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
 from protocol.messages.servers import Origin
 from protocol.records import Flavor
-from protocol.requests import Method, Request, Role, Way
+from protocol.requests import Done, Method, Request, Role, Way
 from protocol.states import Goal
 
 
@@ -142,3 +142,47 @@ class WatchConversation(Request[Progress]):
     server: str
     conversation: str
     seen: int
+
+
+@attrs.frozen(kw_only=True)
+class ConversationLine:
+    """A conversation: whose, what for, since when, how it stands.  Numbers rise with the time of the beginning."""
+
+    conversation: str
+    server: str
+    goal: Goal
+    number: int
+    began_at_us: int
+    ended_at_us: int | None
+    ending: Ending | None
+    is_closed: bool
+    waits_for: str | None
+
+
+@attrs.frozen(kw_only=True)
+class ConversationPage:
+    """Some conversations, newest first."""
+
+    lines: tuple[ConversationLine, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ListConversations(Request[ConversationPage]):
+    """List so many conversations, newest first: those older than number `before`; the rest leaves out others."""
+
+    METHOD = Method(name="list_conversations", at=Role.CONDUCTOR, way=Way.NONE, is_for_people=True)
+
+    before: int | None = None
+    limit: int
+    server: str = ""  # Empty: of all servers.
+    id_start: str = ""
+    is_open: bool = False  # Only those that are not closed.
+
+
+@attrs.frozen(kw_only=True)
+class RetryConversation(Request[Done]):
+    """Have a conversation that waits try again now, instead of when its pause is over."""
+
+    METHOD = Method(name="retry_conversation", at=Role.CONDUCTOR, way=Way.NONE, is_for_people=True)
+
+    conversation: str

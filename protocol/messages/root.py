@@ -163,6 +163,35 @@ class ListServers(Request[ServerList]):
 
 
 @attrs.frozen(kw_only=True)
+class ServerLine:
+    """A server as its users may see it, and which conversation has it now, if any."""
+
+    mirror: Mirror
+    goal: Goal | None
+    conversation: str | None
+
+
+@attrs.frozen(kw_only=True)
+class ServerPage:
+    """Some of all servers, by id; `is_last`: there are no more behind them."""
+
+    lines: tuple[ServerLine, ...]
+    is_last: bool
+
+
+@attrs.frozen(kw_only=True)
+class PageServers(Request[ServerPage]):
+    """List so many servers with ids after `after`, visible copies only; a name or an id's start leaves out others."""
+
+    METHOD = Method(name="page_servers", at=Role.CELL, way=Way.NONE, is_for_people=True)
+
+    after: str = ""
+    limit: int
+    name: str | None = None
+    id_start: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class HostList:
     """Compute hosts and their cells."""
 

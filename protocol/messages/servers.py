@@ -4,7 +4,7 @@ import attrs
 
 from protocol.errors import ErrorReport
 from protocol.records import ActionEvent, BlockDevice, Flavor, Migration, Server, ServerAction
-from protocol.requests import Done, Method, Request, Role
+from protocol.requests import Done, Form, Method, Request, Role
 from protocol.states import PowerState, TaskState, VmState
 
 
@@ -162,3 +162,22 @@ class DropBlockDevice(Request[Done]):
 
     server: str
     block_device: str
+
+
+@attrs.frozen(kw_only=True)
+class MigrationPage:
+    """Some of a cell's records of moves, newest first."""
+
+    migrations: tuple[Migration, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ListMigrations(Request[MigrationPage]):
+    """Ask every cell for its newest records of moves, of one server or of all."""
+
+    METHOD = Method(name="list_migrations", at=Role.CELL, form=Form.BROADCAST, is_for_people=True)
+
+    before_us: int  # Only those that were made before, or then and with a lower id.
+    before_id: str = ""
+    limit: int
+    server: str = ""  # Empty: of all servers.

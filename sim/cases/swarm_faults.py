@@ -26,7 +26,7 @@ from sim.cases.places import (
 from sim.chance import Chance
 from sim.faults import MEANINGS, Family, Fault, FaultKind
 
-METHOD_NAMES: Final = tuple(sorted(METHODS))
+METHOD_NAMES: Final = tuple(sorted(name for name, request in METHODS.items() if not request.METHOD.is_for_people))
 POINTS: Final = crash_points()
 #: A conductor that stands still for longer than its lease may find another at work.
 USURPED_S: Final = (6.0, 60.0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.docs.commands_page import commands_page
 from tests.docs.failures_page import failures_page
 from tests.docs.faults_page import faults_page
 from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
@@ -20,6 +21,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "simulator.md": simulator_page,
+    "commands.md": commands_page,
     "faults.md": faults_page,
     "failures.md": failures_page,
 }

@@ -1,0 +1,57 @@
+"""Users and operators drive a running deployment: create, resize, watch, confirm, list, from processes of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.deployments import cellferry, deployed, write_deployment
+from tests.own_services import OwnRabbitMQ
+from tests.services import own_rabbitmq
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[OwnRabbitMQ]:
+    """Start a broker of the tests' own."""
+    with own_rabbitmq() as service:
+        yield service
+
+
+def test_a_server_is_created_moved_and_confirmed_by_hand(
+    tmp_path: Path, broker: OwnRabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command ends well and tells what is true; a move is shown step by step; no queue of a client is left."""
+    config = write_deployment(tmp_path, broker)
+    monkeypatch.setenv("CELLFERRY_CONFIG", str(config))
+
+    def answered(*arguments: str) -> Any:
+        run = cellferry(tmp_path, *arguments, "-f", "json")
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    with deployed(tmp_path, config):
+        made = answered("server", "create", "web", "--flavor", "tiny", "--image", "cirros", "--wait")
+        assert (made["vm_state"], made["cell"]) == ("active", "api!eu!eu-1")
+        accepted = answered("server", "resize", "web", "--flavor", "small", "--host", "h2")
+        watched = cellferry(tmp_path, "migration", "watch", accepted["conversation"])
+        assert "spawn_target" in watched.stdout
+        assert watched.stdout.splitlines()[-1] == "done"
+        (listed,) = answered("migration", "list")
+        assert (listed["id"], listed["status"]) == (accepted["conversation"], "finished")
+        settled = answered("server", "confirm", made["id"][:8], "--wait")
+        assert (settled["vm_state"], settled["cell"], settled["flavor"]) == ("active", "api!us", "small")
+        refused = cellferry(tmp_path, "server", "revert", "web", "--wait")
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[-1].startswith("Error: ")
+        unknown = cellferry(tmp_path, "server", "show", "nope")
+        assert "there is no server nope; list them with: cellferry server list" in unknown.stderr
+        assert not any("replies:client" in name for name in broker.control("list_queues", "name").split())
+    away = cellferry(tmp_path, "server", "list")
+    assert away.returncode == 1
+    assert "is the deployment up? Start it with: cellferry run all" in away.stderr
