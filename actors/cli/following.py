@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from actors.cli.failures import within
-from actors.cli.output import StepLines
+from actors.cli.output import StepLines, short
 from protocol.cell_path import Address
 from protocol.errors import revive
 from protocol.journal import Kind
@@ -101,7 +101,7 @@ async def finish(session: Session, accepted: Accepted, *, what: str, name: str, 
         f"{what} of {name} goes on, and has not ended; watch it with: cellferry migration watch {accepted.conversation}"
     )
     with screen_on(session.progress) as screen, within(timeout_s, said):
-        screen.begin(name, what)
+        screen.begin(name, f"{what} (conversation {short(accepted.conversation)})")
         progress = await follow(session, accepted, screen)
     if progress.ending is not None and progress.ending.cause is not None:
         raise revive(progress.ending.cause)

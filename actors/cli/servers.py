@@ -163,6 +163,8 @@ def create(
     """Create a server, called NAME."""
     if bool(image) is bool(boot_volume):
         raise click.UsageError("a server has a root disk: give either --image or --boot-volume")
+    if len(volumes) >= len(DEVICES):
+        raise click.UsageError(f"a server can be created with {len(DEVICES) - 1} volumes besides its root disk at most")
     root = [NewVolume(volume=boot_volume, device=DEVICES[0], boot_index=0)] if boot_volume else []
     data = [NewVolume(volume=each, device=device) for each, device in zip(volumes, DEVICES[1:], strict=False)]
 
@@ -312,4 +314,9 @@ def origin(session: Session) -> Origin:
 def next_device(bundle: ServerBundle) -> str:
     """Name the first device that is free; that of the root disk never is."""
     used = {device.device for device in bundle.block_devices}
-    return next(device for device in DEVICES[1:] if device not in used)
+    found = next((device for device in DEVICES[1:] if device not in used), None)
+    if found is None:
+        raise NotThere(
+            f"no device of {DEVICES[1]} to {DEVICES[-1]} is free at {bundle.server.name}; name one: --device"
+        )
+    return found

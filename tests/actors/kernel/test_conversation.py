@@ -130,6 +130,22 @@ async def test_an_actor_that_is_away_is_waited_for_and_the_waiting_can_be_seen()
             assert (await play.truth()).waits_for is None
 
 
+async def test_who_is_woken_tries_again_at_once() -> None:
+    """The pause before the next try is over when somebody says so; nobody else is woken."""
+    play = Play(step("one"))
+    async with play.conducting() as (conversing, tasks):
+        conversing.start(await play.begun(conversing), tasks)
+        await anyio.sleep(100)  # By now a pause takes 15 to 30 seconds.
+        async with play.rig.serving(*play.handlers):
+            began_s = anyio.current_time()
+            while await play.rig.counted() == 0 and anyio.current_time() < began_s + 15:
+                assert conversing.wake("c1")
+                await anyio.sleep(0.1)
+            assert anyio.current_time() < began_s + 1
+            await anyio.sleep(5)
+            assert not conversing.wake("c1")
+
+
 async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once() -> None:
     """The call times out, the key is the same, and the inbox answers."""
     play = Play(step("one"))
