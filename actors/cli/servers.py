@@ -17,7 +17,15 @@ from actors.cli.report import power_name
 from actors.cli.speaking import LOOK_S, Session, speak
 from actors.cli.times import shown_time
 from protocol.cell_path import Address, CellPath
-from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, PowerServer, SettleMove
+from protocol.messages.orders import (
+    ChangeVolume,
+    CreateServer,
+    DeleteServer,
+    MoveServer,
+    NewVolume,
+    PowerServer,
+    SettleMove,
+)
 from protocol.messages.root import PageServers, ServerLine
 from protocol.messages.servers import Origin, ReadServer, ServerBundle
 from protocol.requests import PAGE_MAX
@@ -227,12 +235,20 @@ def _powering(goal: Goal) -> Callable[..., None]:
     return command
 
 
+def _deleting(*, which: str, config: Path, waiting: Waiting, shape: Shape) -> None:
+    def order(session: Session, server_id: str) -> Order:
+        return DeleteServer(server=server_id, origin=origin(session))
+
+    _order(config, which, "delete", order, waiting=waiting, shape=shape)
+
+
 #: The commands that need no more than the server: how each places its order, and its words of help.
 SIMPLE: Final = {
     Goal.CONFIRM: (_settling(Goal.CONFIRM), "Confirm a move: the server stays, and what is left at its source goes."),
     Goal.REVERT: (_settling(Goal.REVERT), "Revert a move: the server goes back to where it was."),
     Goal.START: (_powering(Goal.START), "Start a server."),
     Goal.STOP: (_powering(Goal.STOP), "Stop a server."),
+    Goal.DELETE: (_deleting, "Delete a server, whatever is being done to it; its volumes stay."),
 }
 for _goal, (_command, _help) in SIMPLE.items():
     _argument = click.argument("which", metavar="SERVER")
@@ -291,6 +307,9 @@ async def place(session: Session, order: Order, *, name: str, what: str, waiting
         show_fields(session.out, fields, shape)
         return
     await finish(session, accepted, what=what, name=name, timeout_s=waiting.timeout_s)
+    if isinstance(order, DeleteServer):
+        session.progress.print(f"{name} is gone; its volumes stay")
+        return
     await show_server(session, await session.server(accepted.server), shape)
 
 
