@@ -21,17 +21,15 @@ ORDERS: Final = ("create", "resize", "confirm", "revert", "undone")
 
 def figures(outcome: Outcome, *, lanes: int, conductors: int, took_s: float) -> dict[str, Any]:
     """Sum a run up."""
-    takeovers = _takeovers(outcome.results)
+    taken = [result.takeover.taken_s for result in outcome.results]
+    entries = [result.takeover.entry_s for result in outcome.results]
     return {
         "planned": outcome.planned,
         "deaths": sum(bool(result.by) for result in outcome.results),
         "by_victim": _by_victim(outcome.results),
-        "takeover": {
-            "count": len(takeovers),
-            "median_s": round(median(takeovers), 2) if takeovers else None,
-            "max_s": round(max(takeovers), 2) if takeovers else None,
-            "limit_s": TAKEOVER_S_MAX,
-        },
+        "takeover": {**_spread(taken), "limit_s": TAKEOVER_S_MAX},
+        "next_entry": _spread(entries),
+        "machine_lag_max_s": round(max((each.takeover.lag_s for each in outcome.results), default=0.0), 2),
         "recovery_median_s": _recoveries(outcome.results),
         "deployments": lanes,
         "conductors": conductors,
@@ -54,8 +52,11 @@ def table(found: dict[str, Any]) -> str:
     takeover = found["takeover"]
     deaths = f"{found['deaths']} deaths of {found['planned']} planned, in {found['took_s']} s"
     how = f"{found['deployments']} deployments at once; broken promises: {len(found['problems'])}"
-    takeovers = f"takeovers: {takeover['count']}, median {takeover['median_s']} s, longest {takeover['max_s']} s"
-    return "\n".join([*rows, "", f"{deaths}; {how}", f"{takeovers} (at most {takeover['limit_s']:g} s)"])
+    taken = f"takeovers: {takeover['count']}, median {takeover['median_s']} s, longest {takeover['max_s']} s"
+    entry = f"to the next entry: median {found['next_entry']['median_s']} s, longest {found['next_entry']['max_s']} s"
+    lag = f"the machine was late by up to {found['machine_lag_max_s']} s"
+    limit = f"(at most {takeover['limit_s']:g} s)"
+    return "\n".join([*rows, "", f"{deaths}; {how}", f"{taken} {limit}; {entry}; {lag}"])
 
 
 def _by_victim(results: Iterable[Result]) -> dict[str, dict[str, int]]:
@@ -67,8 +68,13 @@ def _by_victim(results: Iterable[Result]) -> dict[str, dict[str, int]]:
     return dict(sorted(found.items()))
 
 
-def _takeovers(results: Iterable[Result]) -> list[float]:
-    return [result.takeover_s for result in results if result.takeover_s is not None]
+def _spread(times: Iterable[float | None]) -> dict[str, Any]:
+    known = [time for time in times if time is not None]
+    return {
+        "count": len(known),
+        "median_s": round(median(known), 2) if known else None,
+        "max_s": round(max(known), 2) if known else None,
+    }
 
 
 def _recoveries(results: Iterable[Result]) -> dict[str, float]:

@@ -17,11 +17,12 @@ from actors.cli.children import Children
 from actors.cli.providing import provide
 from actors.cli.sweeping import swept
 from actors.client import Client
+from actors.kernel.leases import slot_of
 from actors.kernel.post import Stamp
 from actors.observing import Observed, collect
 from actors.ops.events import MemoryEvents
 from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings
-from actors.process import Deployment, Duty, Parts, SystemIds, open_parts, user
+from actors.process import SLOT, Deployment, Duty, Parts, SystemIds, open_parts, user
 from actors.store.journal import SqlJournals
 from actors.store.truth import all_rows
 from protocol.cell_path import Address, CellPath
@@ -215,6 +216,16 @@ class Fleet:
         _, waits_for = await self.observed.conductor.transact(self._journals.standing, conversation)
         last = journal.entries[-1]
         return f"its last entry is {last.kind} {last.step}, it waits for {waits_for}"
+
+    async def is_taken(self, conversation: str, *, but: str) -> bool:
+        """Tell whether another conductor than that process has a conversation."""
+        slot = f"conductor:{but.partition('~')[2] or SLOT}"
+        for holder in await self.observed.conductor.transact(self._journals.holders):
+            if slot_of(holder.owner) != slot:
+                theirs = await self.observed.conductor.transact(self._journals.held_by, holder.owner)
+                if conversation in theirs:
+                    return True
+        return False
 
     async def at_rest(self, witnessed: tuple[Witnessed, ...]) -> tuple[Truth, tuple[Violation, ...]]:
         """Read the truth once all promises hold and nothing waits; or as it is when that takes too long."""

@@ -132,7 +132,8 @@ def every_trial(reference: Reference) -> list[Trial]:
 
 
 def _line(result: Result, *, count: int, planned: int) -> str:
-    takeover = f", taken over after {result.takeover_s:.2f} s" if result.takeover_s is not None else ""
+    taken_s = result.takeover.taken_s
+    takeover = f", taken over after {taken_s:.2f} s" if taken_s is not None else ""
     verdict = "; ".join(result.problems) or "ok"
     return f"{count:4} of {planned}  {result.trial}: {result.took_s:.1f} s{takeover}: {verdict}"
 

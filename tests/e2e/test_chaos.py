@@ -69,9 +69,10 @@ def test_whoever_is_killed_the_move_ends_as_if_nobody_had_been(outcome: Outcome)
 
 
 def test_another_conductor_goes_on_within_a_lease_and_a_second(outcome: Outcome) -> None:
-    """From the death to the next entry of the journal; a later one would be among the problems."""
-    takeovers = [result.takeover_s for result in outcome.results if result.trial.who == CONDUCTOR]
-    assert len([takeover_s for takeover_s in takeovers if takeover_s]) == 2
+    """From the death until the conversation is the other's; later than that would be among the problems."""
+    takeovers = [result.takeover for result in outcome.results if result.trial.who == CONDUCTOR]
+    assert len([takeover for takeover in takeovers if takeover.taken_s and takeover.entry_s]) == 2
+    assert [takeover.problem for takeover in takeovers if takeover.problem] == []
 
 
 def test_a_cell_that_forgets_what_it_has_done_is_noticed(outcome: Outcome) -> None:
