@@ -6,7 +6,7 @@ They are side by side because most of a trial is waiting: for a lease to end, fo
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -60,6 +60,7 @@ class Run:
         self._reference = Reference()
         self._results: list[Result] = []
         self._planned = 0
+        self._lived: Counter[str] = Counter()
         self._is_known = anyio.Event()
 
     async def complete(
@@ -111,8 +112,14 @@ class Run:
                 return
 
     def _next_kind(self) -> str:
-        """Choose the kind of life with the most to try, in its last order before all."""
-        return max(self._kinds, key=lambda kind: [len(self._queues.get(name, ())) for name in reversed(LIVES[kind])])
+        """Choose a kind of life with something left to try, in its last order before all; each in its turn."""
+
+        def is_left(kind: str) -> list[bool]:
+            return [bool(self._queues.get(name)) for name in reversed(LIVES[kind])]
+
+        kind = max(self._kinds, key=lambda kind: (is_left(kind)[0], any(is_left(kind)), -self._lived[kind]))
+        self._lived[kind] += 1
+        return kind
 
     def _is_over(self, deadline_s: float | None) -> bool:
         is_late = deadline_s is not None and anyio.current_time() > deadline_s
