@@ -36,6 +36,7 @@ How to read it:
 | done | the same as when nothing goes wrong, with no fault in the history |
 | parked, then done | it waits, says for what, and goes on by itself when the trouble is over; the server is never in `error` |
 | owed, then done | the same, but its user has the server already: what waits is clean-up, and bars only a new move |
+| gone | the server is deleted, and nothing is left of it anywhere |
 | one wins | of several users one is served, as if alone; the others are refused, and have changed nothing |
 
 At each end all invariants and oracles hold, and nothing is left anywhere: no binding, attachment, image, allocation,

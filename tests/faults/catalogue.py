@@ -6,12 +6,13 @@ from typing import Final
 
 from tests.faults.confirm_faults import CONFIRM
 from tests.faults.deaths import DEATHS
+from tests.faults.deletes import DELETES
 from tests.faults.entry import Chapter, Entry, Missing
 from tests.faults.races import RACES
 from tests.faults.resize_faults import RESIZE
 from tests.faults.revert_faults import REVERT
 
-CHAPTERS: Final[tuple[Chapter, ...]] = (RESIZE, CONFIRM, REVERT, RACES, DEATHS)
+CHAPTERS: Final[tuple[Chapter, ...]] = (RESIZE, CONFIRM, REVERT, RACES, DELETES, DEATHS)
 
 
 def number_of(fault: Entry | Missing) -> tuple[int, str]:

@@ -39,6 +39,7 @@ class End(StrEnum):
     PARKED = "parked, then done"  # It waits, says for what, and ends by itself when the trouble does.
     OWED = "owed, then done"  # The user has his server; what is left is cleaned up when the trouble ends.
     REFUSED = "refused"  # At the door: nothing has changed.
+    GONE = "gone"  # The server is deleted, with all that was its own.
     ONE_WINS = "one wins"  # Of two users one is served, the other is refused.
 
 
@@ -49,6 +50,7 @@ class Part(StrEnum):
     CONFIRM = "Confirm"
     REVERT = "Revert"
     RACES = "Races, and what users do in VERIFY_RESIZE"
+    DELETES = "Deletes at bad moments"
     DEATHS = "The conductor dies"
 
 

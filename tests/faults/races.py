@@ -120,22 +120,12 @@ async def _revert_in_attach(s: Scenario) -> str:
     return ""
 
 
-NO_DELETE = "there is no delete yet"
-for number, what, nova, why in (
-    ("X47", "the server is renamed and locked in VERIFY_RESIZE, then revert", "old name, unlocked: both are lost",
-     "there is no rename and no lock yet"),
-    ("X51", "confirm and delete at once", "deleted; the migration ends in error", NO_DELETE),
-    ("X52", "a delete when S's record is gone and T's is not updated yet",
-     "the delete answers 204 and deletes nothing; the server lives on", NO_DELETE),
-    ("X53", "a delete while the confirm of it fails at S", "deleted, but S's record, port, attachment and room stay",
-     NO_DELETE),
-    ("X56", "a delete right after a revert has turned the mapping", "deleted, but S's room and port stay taken",
-     NO_DELETE),
-    ("X57", "a delete when a revert is accepted and has not turned the mapping yet",
-     "the deleted server is back, in error, without a guest", NO_DELETE),
-    ("X58", "a volume is swapped in VERIFY_RESIZE, then revert",
-     "the old volume is back; what was written since is on a volume that the server does not have",
-     "there is no swap of volumes yet"),
-    ("X59b", "two deletes in VERIFY_RESIZE", "deleted; the migration ends in error", NO_DELETE),
-):  # fmt: skip
-    RACES.missing(number, what, nova=nova, why=why)
+RACES.missing(
+    "X47", "the server is renamed and locked in VERIFY_RESIZE, then revert", nova="old name, unlocked: both are lost",
+    why="there is no rename and no lock yet",
+)  # fmt: skip
+RACES.missing(
+    "X58", "a volume is swapped in VERIFY_RESIZE, then revert",
+    nova="the old volume is back; what was written since is on a volume that the server does not have",
+    why="there is no swap of volumes yet",
+)  # fmt: skip

@@ -236,9 +236,3 @@ async def _restart(s: Scenario) -> str:
     for step in ("stop_guest", "detach_guest"):
         s.kill(SOURCE, at=f"{step}/do/after_effect", down_s=3)
     return await resize(s)
-
-
-RESIZE.missing(
-    "X21", "the user deletes the server while S is about to be prepared",
-    nova="deleted, but S's room stays taken for a deleted server", why="there is no delete yet",
-)  # fmt: skip

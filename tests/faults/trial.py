@@ -10,6 +10,7 @@ import attrs
 
 from protocol.states import VmState
 from sim import Scenario
+from sim.cases.workload import IMAGE
 from sim.faults import FaultKind
 from sim.scenario import Move
 from sim.stages.inner import InnerStage
@@ -17,6 +18,11 @@ from tests.faults.ends import OWED, Shape, Told, phrase, shape, told
 from tests.faults.entry import HOSTS, SERVER, SOURCE, TARGET, Begin, End, Entry
 
 DATA: Final = "data"
+#: What there is of a server that is deleted; the image is that which servers are made from.
+GONE: Final = Shape(
+    records=(), devices=(), home=(), bindings=(), attachments=(), allocations=(), claims=(),
+    images=(("active",), (IMAGE,)), guests=(),
+)  # fmt: skip
 #: The operations that a story must show the end of.
 SETTLING: Final = ("resize", "migrate", "confirm", "revert", "delete")
 
@@ -64,8 +70,8 @@ async def use(s: Scenario) -> str:
     """Do with the server what its user would do next, and insist that it succeeds."""
     record = s.truth.home(SERVER)
     if record is None:
-        await s.create(SERVER, host=SOURCE)
-        return "created anew"
+        await s.create("another", host=SOURCE, volume=DATA)
+        return "another server is created there, with its volume"
     done = []
     if record.vm_state is VmState.RESIZED:
         await (await s.confirm(SERVER)).done()
@@ -129,6 +135,9 @@ def judge(s: Scenario, entry: Entry, moves: dict[str, Move], *, before: Shape, k
         case End.DONE | End.PARKED | End.OWED:
             assert not errors
             _is_as_if_nothing_had_happened(s, entry, moves, known)
+        case End.GONE:
+            assert shape(s.truth) == GONE
+            assert [name for name, move in moves.items() if name.startswith("delete") and not move.error]
         case End.ONE_WINS:
             assert len(errors) == len(moves) - 1
             won = {name: move for name, move in moves.items() if not move.error}
