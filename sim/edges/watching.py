@@ -103,10 +103,11 @@ class WatchedJournals(SqlJournals):
             self._note(connection, journal.conversation, journal.entries[0])
         return journal
 
-    def append(self, connection: Connection, conversation: str, entry: Entry) -> None:
+    def append(self, connection: Connection, conversation: str, entry: Entry) -> bytes | None:
         """Write an entry."""
-        super().append(connection, conversation, entry)
+        ends_for = super().append(connection, conversation, entry)
         self._note(connection, conversation, entry)
+        return ends_for
 
     def take_over(self, connection: Connection, conversation: str, *, owner: str) -> None:
         """Become the owner, and note under which epoch."""

@@ -73,14 +73,34 @@ def test_a_delete_ends_the_move_that_can_still_be_undone(on: Any) -> None:
 
 
 @EACH_LEVEL
+def test_a_move_hears_of_a_delete_with_its_next_step(on: Any) -> None:
+    """Nothing fails and nobody is slow: the move is undone all the same, for the delete's sake."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", volume="data")
+        move, delete = await s.resize("web", host="h2"), await s.delete("web")
+        await delete.done()
+        await move.over()
+        assert move.error == "conflict"
+        assert s.truth.executions("web", "spawn_target") == 0
+
+    play(story, on)
+
+
+@EACH_LEVEL
 def test_a_delete_waits_for_a_revert_that_only_goes_forward(on: Any) -> None:
     """The server goes home, and is deleted there; it never comes back."""
 
     async def story(s: Scenario) -> None:
         await s.create("web", host="h1", volume="data")
         await (await s.resize("web", host="h2")).done()
-        s.fail("h1", "define", times=2)
-        revert, delete = await s.revert("web"), await s.delete("web")
+        s.fail("h1", "define", times=0)
+        revert = await s.revert("web")
+        await s.wait(20.0)
+        delete = await s.delete("web")
+        await s.wait(20.0)
+        assert not (revert.ended or delete.ended)
+        s.heal()
         await revert.done()
         await delete.done()
 
