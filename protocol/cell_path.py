@@ -9,6 +9,8 @@ from protocol.errors import InvalidName
 
 SEPARATOR: Final = "!"
 MAILBOX_SEPARATOR: Final = "/"
+#: How the mailboxes of compute hosts begin.
+HOST_PREFIX: Final = "host:"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 MAILBOX: Final = re.compile(r"[a-z0-9][a-z0-9._:!-]{0,190}")
 DEPTH_MAX: Final = 16
@@ -101,4 +103,9 @@ class Address:
 
 def host_mailbox(host: str) -> str:
     """Name the mailbox of a compute host's actor."""
-    return f"host:{host}"
+    return f"{HOST_PREFIX}{host}"
+
+
+def host_of(address: Address) -> str | None:
+    """Name the compute host whose actor that is; None: it is no host's."""
+    return address.mailbox.removeprefix(HOST_PREFIX) if address.mailbox.startswith(HOST_PREFIX) else None

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from protocol.bodies import decode_body
 from protocol.errors import ErrorReport
 from protocol.states import Goal
 
@@ -118,3 +119,11 @@ class Ending:
 
     is_success: bool
     cause: ErrorReport | None = None
+
+
+def ending_of(journal: Journal) -> Ending | None:
+    """Give how a conversation ended, if it has."""
+    for entry in journal.entries:
+        if entry.kind is Kind.END:
+            return decode_body(entry.payload, Ending)
+    return None

@@ -74,6 +74,15 @@ class Goal(StrEnum):
     DELETE = "delete"
 
 
+class Owed(StrEnum):
+    """What a fenced host has to do with a guest before its fence is lifted."""
+
+    OFF = "off"
+    DISCONNECT = "disconnect"
+    DETACH = "detach"
+    DESTROY = "destroy"
+
+
 S = TypeVar("S", VmState, MigrationStatus)
 
 #: Which task may follow which.  From every task the way back to None is open: that is what an undo does.

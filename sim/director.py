@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from protocol.errors import CellferryError, HostNotFenced
 from sim.cases.layout import replica_name
 from sim.faults import Fault, FaultKind
 from sim.points import point_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sim.history import Line
     from sim.world import World
 
@@ -29,7 +32,9 @@ BROKERS: Final = frozenset(
 CLOCKS: Final = frozenset({FaultKind.CLOCK_DRIFT, FaultKind.CLOCK_JUMP})
 AT_A_TIME: Final = BROKERS | CLOCKS | {
     FaultKind.CRASH, FaultKind.CRASH_ALL, FaultKind.PAUSE, FaultKind.USURP, FaultKind.GUEST_DIES,
+    FaultKind.MACHINE_DOWN, FaultKind.HOST_GONE,
 }  # fmt: skip
+MACHINES: Final = frozenset({FaultKind.MACHINE_DOWN, FaultKind.HOST_GONE})
 AT_A_POINT: Final = (FaultKind.CRASH_AT, FaultKind.PAUSE_AT)
 
 
@@ -75,6 +80,8 @@ class Director:
             self._usurp(fault)
         elif fault.kind is FaultKind.GUEST_DIES:
             self._kill_guests(fault)
+        elif fault.kind in MACHINES:
+            self._lose_machines(fault)
         else:
             self._befall(fault, self._victims(fault))
 
@@ -133,3 +140,39 @@ class Director:
                 self._world.injector.note(
                     fault, mattered=bool(died), text=f"{', '.join(died) or 'nobody'} died on {name}"
                 )
+
+    # --- machines ----------------------------------------------------------------------------------------------
+
+    def _lose_machines(self, fault: Fault) -> None:
+        for name in self._world.layout.hosts:
+            process = self._world.host_process(name)
+            if not fault.matches(where=process, other="", point="") or process not in self._world.machines.live:
+                continue
+            died, is_busy = self._world.kill_guests(name), bool(self._world.conversations.open)
+            is_gone = fault.kind is FaultKind.HOST_GONE
+            if is_gone:
+                self._world.machines.held.add(process)
+                self._world.machines.spawn(self._fence, fault, name, process)
+            self._world.machines.kill(process, down_s=min(fault.for_s, LONGEST_S))
+            text = f"the machine of {name} is off{', and is to be fenced' if is_gone else ''}"
+            self._world.injector.note(fault, mattered=bool(died) or is_busy, text=text, process=process)
+
+    async def _fence(self, fault: Fault, host: str, process: str) -> None:
+        """Fence a host that is off, and only then let it boot; what an operator has begun he brings to its end."""
+        await anyio.sleep(fault.amount_s)
+        await self._insist(self._world.fence, host)
+        self._world.machines.held.discard(process)
+        with anyio.move_on_after(max(0.0, min(fault.for_s, LONGEST_S) - fault.amount_s)):
+            await self._world.machines.healed()
+        await self._insist(self._world.unfence, host)
+
+    async def _insist(self, ask: Callable[[str], Awaitable[object]], host: str) -> None:
+        while True:
+            try:
+                await ask(host)
+            except CellferryError as error:
+                if isinstance(error, HostNotFenced):
+                    return
+            else:
+                return
+            await anyio.sleep(DOWN_S)

@@ -50,6 +50,8 @@ class FaultKind(StrEnum):
     PAUSE = "pause"
     PAUSE_AT = "pause_at"
     USURP = "usurp"
+    MACHINE_DOWN = "machine_down"
+    HOST_GONE = "host_gone"
     CLOCK_DRIFT = "clock_drift"
     CLOCK_JUMP = "clock_jump"
     STORE_SLOW = "store_slow"
@@ -151,6 +153,15 @@ MEANINGS: Final[Mapping[FaultKind, Meaning]] = {
     FaultKind.USURP: Meaning(
         family=Family.PROCESS, text="the conductor stands still for `for_s`, and a second one takes over meanwhile",
         matters="the first went on with a conversation that was not its own any more",
+    ),
+    FaultKind.MACHINE_DOWN: Meaning(
+        family=Family.PROCESS, text="the machine of host `where` loses its power, and boots again after `for_s`",
+        matters="a guest was running there, or a conversation was open",
+    ),
+    FaultKind.HOST_GONE: Meaning(
+        family=Family.PROCESS,
+        text="the machine of host `where` loses its power, is fenced `amount_s` later, boots after `for_s`, unfenced",
+        matters="a guest was running there, or a conversation was open",
     ),
     FaultKind.CLOCK_DRIFT: Meaning(
         family=Family.CLOCK, text="a wall clock gains `amount_s` in every second for `for_s`", matters="it was read",

@@ -1,7 +1,6 @@
 """What has happened in a simulated world, line by line, and the hash of it: equal hashes are equal runs.
 
-Lines are facts of the simulated world (wires, stores, hypervisors, processes), never an actor's belief.  What a
-transaction notes becomes a line when the transaction is durable, and is forgotten when a crash undoes it.
+Lines are facts, never an actor's belief: what a transaction notes becomes one when it is durable, and else never.
 """
 
 from __future__ import annotations
@@ -197,6 +196,13 @@ class Closed(Happening):
     server: str
     epoch: int
     lowest_open: int
+
+
+@attrs.frozen(kw_only=True)
+class Renounced(Happening):
+    """A host whose fence is lifted has forgotten what it was told under lower epochs, and refuses it from now on."""
+
+    epoch: int
 
 
 @attrs.frozen(kw_only=True)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How long a process that ended by itself is down before whoever watches it (systemd) starts it again.
 RESPAWN_S: Final = 5.0
+#: How often it is looked whether a process that is held down is let go.
+HELD_S: Final = 0.5
 #: How long a process that stood still may take to do what was due meanwhile.
 CATCHING_UP_NS: Final = 2_000_000_000
 
@@ -44,6 +46,7 @@ class Machines:
         self._runs: Counter[str] = Counter()
         self._tasks: TaskGroup | None = None
         self._healed = anyio.Event()
+        self.held: set[str] = set()  # Processes that stay down, healed or not, until whoever holds them lets them go.
         self.live: dict[str, Process] = {}
         self.when_thawed: list[Callable[[], None]] = []
         self._thawed_ns: dict[str, int] = {}
@@ -101,6 +104,10 @@ class Machines:
         """Let everything that stands still go on, and start at once what is down."""
         self._healed.set()
 
+    async def healed(self) -> None:
+        """Wait until everything is healed."""
+        await self._healed.wait()
+
     def unheal(self) -> None:
         """Let what is killed from now on stay down for its time."""
         self._healed = anyio.Event()
@@ -124,6 +131,8 @@ class Machines:
     async def _restart(self, name: str, down_s: float) -> None:
         with anyio.move_on_after(down_s):
             await self._healed.wait()
+        while name in self.held:  # noqa: ASYNC110 - who lets it go need not know who waits.
+            await anyio.sleep(HELD_S)
         if name not in self.live:
             await self._run(name)
 

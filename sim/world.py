@@ -19,6 +19,7 @@ from actors.observing import PARTNERS, Observed, ObservedHost, collect
 from actors.partners.memory import MemoryImages, MemoryVolumes
 from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT_TABLES, partner_tables
 from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.messages.orders import FenceHost, UnfenceHost
 from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
 from sim.brokers.broker import Brokers
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from actors.kernel.ports import Inbox, Store, Wire
+    from protocol.records import HostFence
     from sim.faults import Plan
     from sim.history import Line
 
@@ -47,6 +49,7 @@ __all__ = ["Layout", "World"]
 
 IMAGE_CHUNK: Final = b"cellferry image "
 CLIENT: Final = "client"
+OPERATOR: Final = "operator"
 #: How long a process is down that its disk took along.
 DOWN_S: Final = 1.0
 
@@ -236,6 +239,14 @@ class World:
             driver.kill(name)
             self.history.record(GuestOff(process=self.host_process(host), host=host, server=name))
         return died
+
+    async def fence(self, host: str) -> HostFence:
+        """Have an operator fence a host."""
+        return await self.client.call(Address(self.layout.root, "conductor"), FenceHost(host=host, user=OPERATOR))
+
+    async def unfence(self, host: str) -> HostFence:
+        """Have an operator lift a host's fence."""
+        return await self.client.call(Address(self.layout.root, "conductor"), UnfenceHost(host=host, user=OPERATOR))
 
     # --- the truth ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import anyio
 
 from actors.compute.guests import Guests
 from actors.compute.lookout import Lookout
+from actors.compute.starting import FenceWatch, Start
 from actors.kernel.actor import Actor
 from actors.kernel.handlers import Ensuring
 from protocol.errors import CellferryError
@@ -30,6 +31,8 @@ def host_actor(
 ) -> Actor:  # fmt: skip
     """Make the actor of the compute host `name`, which announces itself to its cell."""
     guests = Guests(name, store=store, driver=driver, images=images, volumes=volumes)
+    start = Start(name, post=post, store=store, inbox=inbox, driver=driver)
+    fences = FenceWatch()
     lookout = Lookout(name, post=post, store=store, driver=driver, cell=announcement[0])
 
     async def announce() -> None:
@@ -57,7 +60,9 @@ def host_actor(
         Ensuring(request=say.ConnectVolume, ensure=guests.connect),
         Ensuring(request=say.DisconnectVolume, ensure=guests.disconnect),
         Ensuring(request=say.ShowGuest, ensure=guests.show),
+        Ensuring(request=say.StartAnew, ensure=fences.hear),
     )
     return Actor(
-        post=post, store=store, inbox=inbox, clock=clock, handlers=handlers, background=(announce, lookout.run)
+        post=post, store=store, inbox=inbox, clock=clock, handlers=handlers,
+        background=(announce, lookout.run, fences.watch), prepare=start.run,
     )  # fmt: skip

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from actors.conductor.fencing import Fencing
 from actors.kernel.actor import Actor
-from actors.kernel.conversation import Conversations, ending_of
+from actors.kernel.conversation import Conversations
 from actors.kernel.handlers import Ensuring
 from actors.store.listings import conversation_page
 from protocol.bodies import encode_body
 from protocol.errors import InvalidValue, Unavailable, report, revive
 from protocol.ids import derived_id
-from protocol.journal import Journal, Kind
+from protocol.journal import Journal, Kind, ending_of
 from protocol.messages import orders as say
 from protocol.moves.parties import OWE, Brief
 from protocol.moves.plans import PLANS
@@ -54,6 +55,7 @@ class Conductor:
             post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
             plan_of=PLANS.__getitem__,
         )  # fmt: skip
+        self._fencing = Fencing(post=post, store=store, journals=journals)
         takes = ORDERS
         self._actor = Actor(
             post=post, store=store, inbox=inbox, clock=clock,
@@ -63,6 +65,8 @@ class Conductor:
                 Ensuring(request=say.WatchConversation, ensure=self._watch),
                 Ensuring(request=say.ListConversations, ensure=self._list),
                 Ensuring(request=say.RetryConversation, ensure=self._retry),
+                Ensuring(request=say.FenceHost, ensure=self._fencing.fence),
+                Ensuring(request=say.UnfenceHost, ensure=self._fencing.unfence),
             ),
         )  # fmt: skip
         self._tasks: TaskGroup | None = None

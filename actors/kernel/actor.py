@@ -32,7 +32,7 @@ from protocol.errors_wire import encode_error
 from protocol.requests import Close, Done, Poison
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from anyio.abc import TaskStatus
 
@@ -54,6 +54,7 @@ class Actor:
     def __init__(
         self, *, post: Post, store: Store, inbox: Inbox, clock: Clock, handlers: Iterable[Handler],
         background: Iterable[Callable[[], Any]] = (), stored: Callable[[], None] = lambda: None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         self.post = post
         self.store = store
@@ -62,6 +63,7 @@ class Actor:
         self._handlers = {handler.request.METHOD.name: handler for handler in handlers}
         self._background = tuple(background)
         self._stored = stored
+        self._prepare = prepare
         poison = Transactional(request=Poison, run=lambda _connection, _request, _moment: Done())
         self._handlers.setdefault(Poison.METHOD.name, poison)
         self._mailbox = Mailbox(self._handle)
@@ -71,6 +73,8 @@ class Actor:
         queue = Queue(self.post.me.cell, self.post.me.mailbox)
         await self.post.wire.declare(queue)
         self._mailbox = Mailbox(self._handle)  # What an earlier run left unfinished comes again, or is reconciled.
+        if self._prepare is not None:
+            await self._prepare()
         await self._reconcile()
         async with anyio.create_task_group() as tasks:
             for work in self._background:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
 import anyio
 import attrs
 
+from actors.kernel.fences import Fences
 from actors.kernel.leases import Leases
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
-from protocol.bodies import decode_body, encode_body
+from protocol.bodies import encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
-from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.journal import Entry, Journal, Kind
 from protocol.requests import Close, Form, Request
 from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command
 
@@ -73,6 +74,7 @@ class Conversations:
         self._running: dict[str, _Watched] = {}
         self._given_up: set[str] = set()  # What a mistake of ours ended: it would meet it again.
         self._leases: Leases | None = None
+        self.fences = Fences(post)
         self._sweeper = Sweeper(post=post, store=store, journals=journals, plan_of=plan_of, pause_s=self.pause_s)
 
     def lease(self, conversation: str, server: str) -> Lease:
@@ -230,7 +232,8 @@ class Conversations:
         """Send a command once; give its reply or raise the error."""
         if type(send.request).METHOD.form is Form.BROADCAST:
             return await self._post.gather(send.request, budget_s=GATHER_BUDGET_S)
-        return await self._post.call(to, send.request, stamp=stamp, budget_s=CALL_BUDGET_S)
+        asking = self._post.call(to, send.request, stamp=stamp, budget_s=CALL_BUDGET_S)
+        return await self.fences.answer(asking, send, stamp)
 
     async def tell(self, to: Address, request: Request[Any], stamp: Stamp) -> None:
         """Send once what is not a step."""
@@ -367,6 +370,8 @@ class _Run:
             try:
                 await self._all.tell(to, request, stamp)
             except CellferryError as error:
+                if await self._all.fences.is_fenced(to):
+                    return  # What it was told is void when its fence is lifted: that closes it, too.
                 await self._all.park(self._journal, f"{what} at {to}: {error}")
             else:
                 return
@@ -388,11 +393,3 @@ class _Run:
     async def _write(self, kind: Kind, send: Send | None = None, payload: bytes = b"") -> None:
         entry = self._entry(kind, send, payload)
         self._journal, self.ends_for = await self._all.append(self._journal, entry)
-
-
-def ending_of(journal: Journal) -> Ending | None:
-    """Give how a conversation ended, if it has."""
-    for entry in journal.entries:
-        if entry.kind is Kind.END:
-            return decode_body(entry.payload, Ending)
-    return None

@@ -214,6 +214,10 @@ class Inbox(Protocol):
         """Refuse what is older for the server, forget what is behind the lowest open epoch."""
         ...
 
+    def renounce(self, connection: Connection, epoch: int) -> None:
+        """Refuse and forget everything of a lower epoch, for whichever server."""
+        ...
+
 
 @attrs.frozen(kw_only=True)
 class Lease:

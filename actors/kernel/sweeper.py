@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from actors.kernel.fences import Fences
 from actors.kernel.post import Stamp
 from protocol.errors import CellferryError
 from protocol.requests import Close
@@ -42,6 +43,7 @@ class Sweeper:
         self._plan_of = plan_of
         self._pause_s = pause_s
         self._woken = anyio.Event()
+        self._fences = Fences(post)
 
     def wake(self) -> None:
         """Say that there may be something to sweep."""
@@ -85,5 +87,7 @@ class Sweeper:
             # Epoch 0 fences nobody: the server may be another conversation's by now.
             await self._post.call(receiver, request, stamp=Stamp(server=journal.server), budget_s=BUDGET_S)
         except CellferryError as error:
+            if await self._fences.is_fenced(receiver):
+                return  # It forgets everything when its fence is lifted.
             self._post.events.emit("sweep_waits", receiver=str(receiver), error=str(error))
             away.add(receiver)

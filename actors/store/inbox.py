@@ -117,13 +117,22 @@ class SqlInbox:
 
         A conversation that had no effect here never had the server: it fences nobody.
         """
-        lowest_open = closing.lowest_open
         if _HAD_EFFECT.first(connection, scope=closing.conversation) is not None:
             _RAISE_EPOCH.run(connection, server=closing.server, epoch=closing.epoch)
-        if lowest_open > (_FLOOR.scalar(connection) or 0):
-            _RAISE_FLOOR.run(connection, id=0, epoch=lowest_open)
-        _FORGET_KEYS.run(connection, lowest=lowest_open)
-        _FORGET_EPOCHS.run(connection, lowest=lowest_open)
+        self._forget(connection, closing.lowest_open)
+
+    def renounce(self, connection: Connection, epoch: int) -> None:
+        """Refuse and forget everything of a lower epoch, for whichever server.
+
+        Whoever still means what he said asks again, under his next epoch, what can be carried out twice.
+        """
+        self._forget(connection, epoch)
+
+    def _forget(self, connection: Connection, lowest: int) -> None:
+        if lowest > (_FLOOR.scalar(connection) or 0):
+            _RAISE_FLOOR.run(connection, id=0, epoch=lowest)
+        _FORGET_KEYS.run(connection, lowest=lowest)
+        _FORGET_EPOCHS.run(connection, lowest=lowest)
 
     def _check_epoch(self, connection: Connection, command: Command) -> None:
         highest = _HIGHEST.scalar(connection, server=command.server) or 0

@@ -2,19 +2,35 @@
 
 from typing import Any, Final
 
-from protocol.effects import capacity, confirm, delete, images, ports, power, resize, revert, root, servers, volumes
+from protocol.effects import (
+    capacity,
+    confirm,
+    delete,
+    fencing,
+    images,
+    ports,
+    power,
+    resize,
+    revert,
+    root,
+    servers,
+    volumes,
+)
 from protocol.effects.registry import EFFECTS
 from protocol.requests import Request, Role
 
 Requests = tuple[type[Request[Any]], ...]
 
-_MODULES: Final = (capacity, confirm, delete, images, ports, power, resize, revert, root, servers, volumes)
+_MODULES: Final = (
+    capacity, confirm, delete, fencing, images, ports, power, resize, revert, root, servers, volumes,
+)  # fmt: skip
+#: Where the requests are declared that only the root's cell carries out.
+_OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing"})
 
 
 def _handled(role: Role, *, by_root: bool = False) -> Requests:
-    root_module = "protocol.messages.root"
     return tuple(
-        request for request in EFFECTS if request.METHOD.at is role and (request.__module__ == root_module) is by_root
+        request for request in EFFECTS if request.METHOD.at is role and (request.__module__ in _OF_ROOT) is by_root
     )
 
 

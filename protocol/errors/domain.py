@@ -155,6 +155,27 @@ class HypervisorFailed(CellferryError):
 
 @declared
 @define
+class HostFenced(CellferryError):
+    """A step needs a host whose machine is off, as its operator says."""
+
+    code = "host_fenced"
+    template = "host {host} is fenced: it cannot {method} before its fence is lifted"
+    host: str
+    method: str
+
+
+@declared
+@define
+class HostNotFenced(CellferryError):
+    """Something is to be done because a host is fenced, and it is not."""
+
+    code = "host_not_fenced"
+    template = "host {host} is not fenced"
+    host: str
+
+
+@declared
+@define
 class VolumeUnreachable(CellferryError):
     """A host cannot reach a volume's bytes."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from protocol.invariants.findings import Findings, checker
-from protocol.invariants.standing import Place, Standing, busy, located, settled
+from protocol.invariants.standing import Place, Standing, busy, fenced, located, settled
 from protocol.records import (
     ActionEvent,
     Allocation,
@@ -30,6 +30,7 @@ Trace = tuple[str, ...]
 #: Notifications are no trace: they were told, and stay so.
 Part = BlockDevice | Migration | ServerAction | ActionEvent | Fault
 PARTS: Final[tuple[type[Part], ...]] = (BlockDevice, Migration, ServerAction, ActionEvent, Fault)
+ON_HOSTS: Final = frozenset({"guest", "disk"})
 #: What a server has as long as it has a mapping.
 Possession = Permit | RequestSpec | Port
 POSSESSIONS: Final[tuple[type[Possession], ...]] = (Permit, RequestSpec, Port)
@@ -43,14 +44,22 @@ def check_at_rest(truth: Truth) -> Findings:
     for server, trace in (*_in_cells(truth), *_of_partners(truth), *_on_hosts(truth), *_unmapped(truth)):
         found.setdefault(server, set()).add(trace)
     standings = {standing.server: standing for standing in settled(truth)}
+    off = fenced(truth)
     for server in sorted({*found, *standings} - working):
         wanted = _wanted(standings[server], truth) if server in standings else set[Trace]()
         for trace in sorted(found.get(server, set()) - wanted):
-            yield server, f"left behind: {' '.join(trace)}"
+            if not _is_on(trace, off):
+                yield server, f"left behind: {' '.join(trace)}"
         for trace in sorted(wanted - found.get(server, set())):
-            yield server, f"missing: {' '.join(trace)}"
+            if not _is_on(trace, off):
+                yield server, f"missing: {' '.join(trace)}"
     yield from _files(truth)
     yield from _memories(truth)
+
+
+def _is_on(trace: Trace, hosts: frozenset[str]) -> bool:
+    """Tell whether a trace is a guest or disk on one of these hosts."""
+    return trace[0] in ON_HOSTS and trace[-1] in hosts
 
 
 # --- what there is -----------------------------------------------------------------------------------------
@@ -154,7 +163,10 @@ def _memories(truth: Truth) -> Findings:
     unclosed = [each for each in truth.conversations if not each.is_closed]
     names = {each.conversation for each in unclosed}
     lowest = min((each.epoch for each in unclosed), default=None)
+    off = {f"host:{host}" for host in fenced(truth)}
     for memory in truth.memories:
+        if memory.actor.rpartition("/")[2] in off:
+            continue  # It forgets all of it when its fence is lifted.
         for key, epoch in memory.keys:
             # A takeover raises a conversation's epoch; what it did before that must not be forgotten.
             if key.partition(":")[0] not in names and (lowest is None or epoch < lowest):

@@ -1,7 +1,7 @@
 """One guest: a server's guest runs at most once, and only where the current permit is."""
 
 from protocol.invariants.findings import Findings, checker
-from protocol.invariants.standing import holder, settled
+from protocol.invariants.standing import fenced, holder, settled
 from protocol.records import Permit
 from protocol.truth import GuestTruth, Truth
 
@@ -10,11 +10,14 @@ from protocol.truth import GuestTruth, Truth
 def check(truth: Truth) -> Findings:
     """Ask hypervisors who runs, the ledger who may, and the disks who did."""
     permits = {permit.server: permit for permit in truth.of_root(Permit)}
+    off = fenced(truth)
     hosts: dict[str, list[str]] = {}
     for guest in truth.guests:
         if not guest.is_running:
             continue
         hosts.setdefault(guest.server, []).append(guest.host)
+        if guest.host in off:
+            yield guest.server, f"runs on {guest.host}, which is fenced"
         permit = permits.get(guest.server)
         if permit is None or (permit.holder, permit.number) != (holder(guest.cell, guest.host), guest.permit):
             yield guest.server, f"runs on {guest.host} by permit {guest.permit}, and the ledger has {permit}"

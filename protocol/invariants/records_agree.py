@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 
 from protocol.invariants.findings import Findings, checker
-from protocol.invariants.standing import Standing, located, settled
+from protocol.invariants.standing import Standing, fenced, located, settled
 from protocol.records import ActionEvent, Migration, RequestSpec, Server, ServerAction
 from protocol.states import TERMINAL, MigrationStatus, PowerState, TaskState, VmState
 from protocol.truth import GuestTruth, Truth
@@ -26,12 +26,12 @@ def check_at_rest(truth: Truth) -> Findings:
     migrations: dict[str, list[tuple[str, Migration]]] = {}
     for cell, row in located(truth, Migration):
         migrations.setdefault(row.server, []).append((cell, row))
-    standings = settled(truth)
+    standings, off = settled(truth), fenced(truth)
     for standing in standings:
         guest = guests.get((standing.server, *standing.home.place))
         texts = (
             *_record(standing),
-            *_guest(standing, guest),
+            *(() if standing.record.host in off else _guest(standing, guest)),
             *_moves(standing, migrations.get(standing.server, [])),
             *_source(standing),
             *_spec(standing, specs.get(standing.server)),

@@ -6,7 +6,7 @@ from typing import TypeVar
 import attrs
 
 from protocol.cell_path import MAILBOX_SEPARATOR, CellPath, host_mailbox
-from protocol.records import BlockDevice, Mapping, Migration, Record, Server
+from protocol.records import BlockDevice, HostFence, Mapping, Migration, Record, Server
 from protocol.states import VmState
 from protocol.truth import Truth
 
@@ -84,6 +84,11 @@ def located(truth: Truth, kind: type[R]) -> Iterator[tuple[str, R]]:
 def holder(cell: CellPath | str, host: str) -> str:
     """Name a host as permits and attachments do."""
     return f"{cell}{MAILBOX_SEPARATOR}{host_mailbox(host)}"
+
+
+def fenced(truth: Truth) -> frozenset[str]:
+    """Name the hosts whose machines are off, as their operators say: what is left there waits for the unfence."""
+    return frozenset(fence.host for fence in truth.of_root(HostFence))
 
 
 def busy(truth: Truth) -> frozenset[str]:

@@ -180,3 +180,10 @@ class ShowGuest(Request[GuestReport]):
     METHOD = Method(name="show_guest", at=Role.HOST)
 
     server: str
+
+
+@attrs.frozen(kw_only=True)
+class StartAnew(Request[Done]):
+    """Have the host's actor start anew, and ask the root what it may run: its fence has changed."""
+
+    METHOD = Method(name="start_anew", at=Role.HOST)

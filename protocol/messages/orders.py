@@ -8,7 +8,7 @@ from protocol.bodies import tag_union
 from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
 from protocol.messages.servers import Origin
-from protocol.records import Flavor
+from protocol.records import Flavor, HostFence
 from protocol.requests import Done, Method, Request, Role, Way
 from protocol.states import Goal
 
@@ -108,6 +108,26 @@ class DeleteServer(Request[Accepted]):
 
     server: str
     origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class FenceHost(Request[HostFence]):
+    """An operator asserts that a host's machine is off, and stays off: what waits for it goes on without it."""
+
+    METHOD = Method(name="fence_host", at=Role.CONDUCTOR, way=Way.NONE)
+
+    host: str
+    user: str
+
+
+@attrs.frozen(kw_only=True)
+class UnfenceHost(Request[HostFence]):
+    """The machine may come back: its host does what it owes, then takes commands again."""
+
+    METHOD = Method(name="unfence_host", at=Role.CONDUCTOR, way=Way.NONE)
+
+    host: str
+    user: str
 
 
 Order = CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume | DeleteServer

@@ -15,7 +15,7 @@ from protocol.records.cell import (
 )
 from protocol.records.hosts import HeldPermit
 from protocol.records.partners import Attachment, Image, Port, PortBinding, Volume
-from protocol.records.root import HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.records.root import HostFence, HostMapping, Mapping, Mirror, OwedAct, Permit, RequestSpec
 
 __all__ = [
     "CELL_RECORDS",
@@ -32,6 +32,7 @@ __all__ = [
     "Flavor",
     "HeldPermit",
     "Host",
+    "HostFence",
     "HostMapping",
     "Image",
     "Mapping",
@@ -39,6 +40,7 @@ __all__ = [
     "MigrationContext",
     "Mirror",
     "Notification",
+    "OwedAct",
     "Permit",
     "Port",
     "PortBinding",
@@ -52,7 +54,9 @@ __all__ = [
 CELL_RECORDS: tuple[type[Record], ...] = (
     Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault, Notification, Host, Allocation, Claim,
 )  # fmt: skip
-ROOT_RECORDS: tuple[type[Record], ...] = (Mapping, Permit, RequestSpec, HostMapping, Mirror)
+ROOT_RECORDS: tuple[type[Record], ...] = (
+    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror,
+)  # fmt: skip
 PARTNER_RECORDS: tuple[type[Record], ...] = (Image, Volume, Attachment, Port, PortBinding)
 HOST_RECORDS: tuple[type[Record], ...] = (HeldPermit,)
 RECORDS: tuple[type[Record], ...] = (*CELL_RECORDS, *ROOT_RECORDS, *PARTNER_RECORDS, *HOST_RECORDS)

@@ -5,7 +5,7 @@ from typing import ClassVar
 import attrs
 
 from protocol.records.base import Flavor, Record
-from protocol.states import Goal, PowerState, TaskState, VmState
+from protocol.states import Goal, Owed, PowerState, TaskState, VmState
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +32,7 @@ class Permit(Record):
 
     TABLE = "permits"
     KEY: ClassVar[tuple[str, ...]] = ("server",)
+    INDEX: ClassVar[tuple[str, ...]] = ("holder",)
 
     server: str
     number: int
@@ -59,6 +60,36 @@ class HostMapping(Record):
 
     host: str
     cell: str
+
+
+@attrs.frozen(kw_only=True)
+class HostFence(Record):
+    """That an operator has asserted a host's machine to be off: others may go on without it until it is lifted."""
+
+    TABLE = "host_fences"
+    KEY: ClassVar[tuple[str, ...]] = ("host",)
+
+    host: str
+    cell: str
+    user: str
+    since_us: int
+    #: It is to be lifted: what the host was told under a lower epoch is void.  None: it stands.
+    lift_epoch: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OwedAct(Record):
+    """What counts as done at a fenced host, and is to be done there before the fence is lifted."""
+
+    TABLE = "owed_acts"
+    KEY: ClassVar[tuple[str, ...]] = ("host", "server", "act", "volume")
+    INDEX: ClassVar[tuple[str, ...]] = ("host",)
+
+    host: str
+    server: str
+    act: Owed
+    volume: str = ""  # Of a disconnection.
+    since_us: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -17,8 +17,8 @@ from sim.cases.swarm_users import stories
 from sim.chance import Chance
 from sim.faults import Fault, FaultKind, Plan
 
-#: What the product is known not to notice: it is drawn only when it is asked for (see tests/seeds/known.toml).
-UNNOTICED: Final[frozenset[FaultKind]] = frozenset()
+#: What is drawn only when it is asked for: operators who fence, and machines that lose their power.
+UNNOTICED: Final = frozenset({FaultKind.MACHINE_DOWN, FaultKind.HOST_GONE})
 ALL_KINDS: Final = tuple(kind for kind in FaultKind if kind not in UNNOTICED)
 #: Of the seeds, this share has no fault, then one kind only, then all of them; all others have a random subset.
 NO_FAULT: Final = 0.05

@@ -208,6 +208,15 @@ def _dying_guest(draw: Draw) -> Fault:
     return draw.fault(where=draw.pick(host_names(draw.layout), "where"), at_s=draw.at_s)
 
 
+def _machine(draw: Draw) -> Fault:
+    where = draw.pick(host_names(draw.layout), "where")
+    return draw.fault(where=where, at_s=draw.at_s, for_s=draw.between(1, 200, "for"))
+
+
+def _gone(draw: Draw) -> Fault:
+    return attrs.evolve(_machine(draw), amount_s=draw.between(1, 60, "amount"))
+
+
 def _partner(draw: Draw) -> Fault:
     where = draw.pick(tuple(PARTNER_CALLS), "where")
     return draw.fault(where=where, point=draw.maybe(0.7, PARTNER_CALLS[where], "point"), **draw.strikes())
@@ -247,5 +256,7 @@ _MAKERS: Final[Mapping[FaultKind, Maker]] = {
     FaultKind.FSYNC_LOST: _lost_fsync,
     FaultKind.DRIVER_SLOW: _slow_driver,
     FaultKind.GUEST_DIES: _dying_guest,
+    FaultKind.MACHINE_DOWN: _machine,
+    FaultKind.HOST_GONE: _gone,
     FaultKind.PARTNER_SLOW: _slow_partner,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from protocol.journal import Kind
 from sim.checkers.chronicle import actor_of, cell_of, is_step, key_of, step_key
 from sim.checkers.oracle import Oracle
-from sim.history import Begun, Carried, Closed, Happening, Journaled, Looked, Sent
+from sim.history import Begun, Carried, Closed, Happening, Journaled, Looked, Renounced, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,13 @@ class EpochsFence(Oracle):
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of effects and of closings."""
-        return {Begun: self._effect, Carried: self._carried, Closed: self._closed}
+        return {
+            Begun: self._effect, Carried: self._carried, Closed: self._closed, Renounced: self._renounced,
+        }  # fmt: skip
+
+    def _renounced(self, what: Renounced) -> None:
+        actor = actor_of(what.process)
+        self._floors[actor] = max(self._floors.get(actor, 0), what.epoch)
 
     def _carried(self, what: Carried) -> None:
         if not what.is_error:
@@ -84,25 +90,30 @@ class EpochsFence(Oracle):
 
 
 class CarriedOnce(Oracle):
-    """Each key is carried out at most once."""
+    """Each key is carried out at most once, but for what an actor has renounced since."""
 
     name = "carried_once"
     letters = "P3, E3"
 
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
-        self._begun: set[tuple[str, str]] = set()
-        self._carried: set[tuple[str, str]] = set()
+        self._begun: dict[tuple[str, str], str] = {}
+        self._carried: dict[tuple[str, str], str] = {}
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of effects."""
-        return {Begun: self._begin, Carried: self._carry}
+        return {Begun: self._begin, Carried: self._carry, Renounced: self._renounce}
+
+    def _renounce(self, what: Renounced) -> None:
+        actor = actor_of(what.process)
+        self._begun = {about: by for about, by in self._begun.items() if by != actor}
+        self._carried = {about: by for about, by in self._carried.items() if by != actor}
 
     def _begin(self, what: Begun) -> None:
         about = (cell_of(what.process), what.key)
         if about in self._begun or about in self._carried:
             self.accuse(what.server, f"{what.process} accepts {what.key} again")
-        self._begun.add(about)
+        self._begun[about] = actor_of(what.process)
 
     def _carry(self, what: Carried) -> None:
         about = (cell_of(what.process), what.key)
@@ -110,11 +121,11 @@ class CarriedOnce(Oracle):
         is_shared = about in self._begun and step_key(what.key) is None
         if about in self._carried and not is_shared:
             self.accuse(what.server, f"{what.process} carries {what.key} out again")
-        self._carried.add(about)
+        self._carried[about] = actor_of(what.process)
 
 
 class ReplyConstant(Oracle):
-    """A key has one reply for ever: a refusal stays one, and a success says the same each time."""
+    """A key has one reply for as long as its actor knows it: a refusal stays one, a success says the same each time."""
 
     name = "reply_constant"
     letters = "P3"
@@ -125,7 +136,12 @@ class ReplyConstant(Oracle):
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of effects and of answers."""
-        return {Carried: self._carry, Sent: self._sent}
+        return {Carried: self._carry, Sent: self._sent, Renounced: self._renounce}
+
+    def _renounce(self, what: Renounced) -> None:
+        # Whoever renounces has this cell's commands for one host; what others of the cell replied is asked again, too.
+        cell = cell_of(what.process)
+        self._replies = {about: reply for about, reply in self._replies.items() if about[0] != cell}
 
     def _carry(self, what: Carried) -> None:
         reply = (what.reply, what.is_error)

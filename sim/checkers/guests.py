@@ -8,11 +8,12 @@ import attrs
 
 from protocol.ids import derived_id
 from protocol.journal import Entry, Kind
+from protocol.messages.fencing import StandIn
 from protocol.moves.plans import PLANS
 from protocol.records import Permit
 from protocol.saga import address_of, read
 from protocol.states import Goal
-from sim.checkers.chronicle import Tale, host_of, key_of
+from sim.checkers.chronicle import Tale, host_of, key_of, step_key
 from sim.checkers.oracle import Oracle
 from sim.history import Called, Carried, GuestOff, GuestOn, Happening, Journaled
 
@@ -158,14 +159,30 @@ class DestroyLast(Oracle):
     name = "destroy_last"
     letters = "S6, S8"
 
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._owed: set[tuple[str, str]] = set()  # Servers, and the fenced hosts on which they are to be destroyed.
+
     def ears(self) -> Mapping[type[Happening], Ear]:
-        """Hear of calls of hypervisors."""
-        return {Called: self._called}
+        """Hear of calls of hypervisors, and of what counts as done at a fenced host."""
+        return {Called: self._called, Carried: self._carried}
+
+    def _carried(self, what: Carried) -> None:
+        key = step_key(what.key) if what.method == StandIn.METHOD.name else None
+        tale = self.chronicle.tales.get(key.conversation) if key is not None else None
+        if key is None or tale is None:
+            return
+        if (key.step, key.is_undo) not in {(each.step, each.is_undo) for each in DESTROYS.get(tale.goal, ())}:
+            return
+        if tale.last.step == key.step and _may_destroy(tale, _host(tale, tale.last)):
+            self._owed.add((tale.server, _host(tale, tale.last)))
 
     def _called(self, what: Called) -> None:
         if what.call != "destroy":
             return
         host = host_of(what.where) or what.where
+        if (what.about, host) in self._owed:
+            return
         if not any(_may_destroy(tale, host) for tale in self.chronicle.open_of(what.about)):
             self.accuse(what.about, f"its guest and disk on {host} are destroyed, and no conversation may")
 

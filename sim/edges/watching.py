@@ -12,7 +12,7 @@ from actors.store.inbox import SqlInbox
 from actors.store.journal import SqlJournals
 from actors.store.statements import driver_of
 from protocol.errors import CellferryError
-from sim.history import Begun, Carried, Closed, Journaled, Looked, Noted, TakenOver
+from sim.history import Begun, Carried, Closed, Journaled, Looked, Noted, Renounced, TakenOver
 
 if TYPE_CHECKING:
     from actors.kernel.ports import Closing, Command, Connection, Lease, Verdict
@@ -74,6 +74,11 @@ class WatchedInbox(SqlInbox):
                 lowest_open=closing.lowest_open,
             )
         )  # fmt: skip
+
+    def renounce(self, connection: Connection, epoch: int) -> None:
+        """Refuse and forget everything of a lower epoch."""
+        super().renounce(connection, epoch)
+        self._history.record(Renounced(process=self._process, epoch=epoch))
 
     def _note_look(self, command: Command, verdict: str) -> None:
         self._history.record(

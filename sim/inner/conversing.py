@@ -26,6 +26,7 @@ from protocol.moves.plans import PLANS
 from protocol.requests import Close, Form
 from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command, no_objection
 from sim.inner.agenda import NS_PER_S
+from sim.inner.fences import is_fenced, stand_in
 from sim.inner.memory import Command, Reply
 
 if TYPE_CHECKING:
@@ -135,6 +136,13 @@ class Run:
             if not reply.is_error:
                 return reply
             error = revive(reply.value)
+            if error.is_retryable:
+                found = yield from stand_in(
+                    send, root=self._conductor.cell, epoch=self._epoch, ask=Asking, now_ns=self._setting.agenda.now_ns
+                )
+                if isinstance(found, Reply):
+                    return found
+                error = found or error
             patience_ns = (PATIENCE_S if send.step.patience_s is None else send.step.patience_s) * NS_PER_S
             is_patient = error.is_retryable and self._setting.agenda.now_ns - since_ns < patience_ns
             if isinstance(error, StaleEpoch):
@@ -191,6 +199,10 @@ class Run:
             replies = yield questions
             assert replies is not None, "questions get replies"
             failed = [(to, reply) for to, reply in zip(left, replies, strict=True) if reply.is_error]
+            for to, _ in tuple(failed):
+                about = f"{what}:{self.conversation}:{tries}"
+                if (yield from is_fenced(to, root=self._conductor.cell, ask=Asking, about=about)):
+                    failed = [each for each in failed if each[0] != to]
             left = tuple(to for to, _ in failed)
             if failed:
                 self._park(f"{what} at {failed[0][0]}: {revive(failed[0][1].value)}")

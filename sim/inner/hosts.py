@@ -22,7 +22,9 @@ from sim.inner.stores import SIZE_BYTES, digest_of_disk
 if TYPE_CHECKING:
     from protocol.effects.registry import Moment
     from protocol.requests import Request
+    from sim.inner.fences import Start
     from sim.inner.hypervisor import Hypervisor
+    from sim.inner.messages import Question
     from sim.inner.setting import Setting
     from sim.inner.stores import Stores
 
@@ -37,6 +39,38 @@ class Host(Actor):
         self.stores = stores
         self.calls = Calls(self.name, name, hypervisor, setting)
         self.process.when_crashed.append(self.calls.crash)
+        self.process.when_crashed.append(self._drop_waiting)
+        self.start: Start | None = None  # Its way to ask the root what it may run, once there is one.
+        self.is_ready = True
+        self._waiting: list[Question] = []  # In its queue, until it is ready.
+
+    # --- starting ----------------------------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        """Ask the root what it may run, before it goes on with anything."""
+        self.is_ready = False
+        assert self.start is not None, "a host that starts has somebody to ask"
+        self.start.begin()
+
+    def be_ready(self) -> None:
+        """Go on with what was accepted, then read what waits in the queue."""
+        self.is_ready = True
+        super()._reconcile()
+        waiting, self._waiting = self._waiting, []
+        for question in waiting:
+            question.arrive()
+
+    def receive(self, question: Question) -> None:
+        """Take a question, or leave it in the queue."""
+        if self.is_ready:
+            super().receive(question)
+        else:
+            self._waiting.append(question)
+
+    def _drop_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for question in waiting:
+            question.arrive()
 
     @cached_property
     def ensurings(self) -> dict[type[Request[Any]], Ensuring]:

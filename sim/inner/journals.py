@@ -144,6 +144,11 @@ class Journals:
                 return kept.first_epoch
         return self._counter + 1
 
+    def next_epoch(self) -> int:
+        """Take the next number of the one rising counter."""
+        self._counter += 1
+        return self._counter
+
     def unswept(self, lowest_open: int) -> list[Kept]:
         """Give the closed conversations that may be forgotten by all their receivers now, and may not be yet."""
         return [kept for kept in self._unswept.values() if kept.epoch < lowest_open]

@@ -43,6 +43,9 @@ class Lookout:
         self.process.later(LOOK_S, self._look)
 
     def _look(self) -> None:
+        if not self._host.is_ready:
+            self._begin()
+            return
         off = [guest for guest in self._host.hypervisor.off() if self._holds(guest.server)]
         self._known = {guest.server: self._known.get(guest.server, -1) for guest in off}
         self._off = [guest for guest in off if self._known[guest.server] != boots_of(guest)]

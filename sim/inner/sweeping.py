@@ -11,6 +11,7 @@ from actors.kernel.sweeper import BUDGET_S
 from protocol.errors import StoreUnavailable
 from protocol.requests import Close
 from sim.inner.conversing import Asking, pause_s
+from sim.inner.fences import is_fenced
 
 if TYPE_CHECKING:
     from protocol.cell_path import Address
@@ -61,7 +62,11 @@ class Sweep:
         if told:
             replies = yield tuple(_question(to, journal, lowest_open) for to, journal in told.items())
             assert replies is not None, "questions get replies"
-            away.update(to for to, reply in zip(told, replies, strict=True) if reply.is_error)
+            for to, reply in zip(told, replies, strict=True):
+                if reply.is_error:
+                    about, root = f"{SWEEP}:{to}:{self.tries}", self._conductor.cell
+                    if not (yield from is_fenced(to, root=root, ask=Asking, about=about)):
+                        away.add(to)
         for kept in unswept:
             if away.isdisjoint(kept.receivers):
                 self._conductor.setting.check_store(self._conductor.name)

@@ -19,7 +19,10 @@ LONGEST_S: Final = 3600.0
 DOWN_S: Final = 5.0
 CRASHES: Final = (FaultKind.CRASH, FaultKind.CRASH_AT, FaultKind.CRASH_ALL, FaultKind.FSYNC_LOST)
 PAUSES: Final = (FaultKind.PAUSE, FaultKind.PAUSE_AT)
-TIMED: Final = frozenset({FaultKind.CRASH, FaultKind.CRASH_ALL, FaultKind.PAUSE, FaultKind.USURP, FaultKind.GUEST_DIES})
+MACHINES: Final = frozenset({FaultKind.MACHINE_DOWN, FaultKind.HOST_GONE})
+TIMED: Final = MACHINES | {
+    FaultKind.CRASH, FaultKind.CRASH_ALL, FaultKind.PAUSE, FaultKind.USURP, FaultKind.GUEST_DIES,
+}  # fmt: skip
 
 
 class Troubles:
@@ -29,6 +32,7 @@ class Troubles:
         self._world = world
         self._setting = world.setting
         self._setting.befall = self._befall
+        self._fenced: dict[str, None] = {}
         self._stopped: dict[str, int] = {}  # Processes that are down or stand still, and since which run.
 
     def begin(self) -> None:
@@ -42,6 +46,8 @@ class Troubles:
     def end(self) -> None:
         """Let nothing go wrong any more, and mend what is broken."""
         self._setting.injector.end()
+        for host in tuple(self._fenced):
+            self._unfence(host)
         self.mend()
 
     def mend(self) -> None:
@@ -60,6 +66,8 @@ class Troubles:
             self._usurp(fault)
         elif fault.kind is FaultKind.GUEST_DIES:
             self._kill_guests(fault)
+        elif fault.kind in MACHINES:
+            self._lose_machines(fault)
         else:
             for name in self._victims(fault):
                 self._befall(fault, name)
@@ -160,3 +168,29 @@ class Troubles:
                 self._setting.history.record(GuestOff(process=host.name, host=name, server=server))
             text = f"{', '.join(died) or 'nobody'} died on {name}"
             self._setting.injector.note(fault, mattered=bool(died), text=text)
+
+    # --- machines ----------------------------------------------------------------------------------------------
+
+    def _lose_machines(self, fault: Fault) -> None:
+        for name, host in self._world.hosts.items():
+            if not fault.matches(where=host.name, other="", point="") or not host.process.is_up:
+                continue
+            died = host.hypervisor.running()
+            for server in died:
+                host.hypervisor.stop(server)
+                self._setting.history.record(GuestOff(process=host.name, host=name, server=server))
+            for_s = min(fault.for_s, LONGEST_S)
+            self.crash(host.process, for_s)
+            is_gone = fault.kind is FaultKind.HOST_GONE
+            if is_gone:
+                self._fenced[name] = None
+                self._world.fence(name)
+                self._setting.agenda.after(for_s, self._unfence, name)
+            text = f"the machine of {name} is off{', and fenced' if is_gone else ''}"
+            is_busy = bool(self._world.store.open)
+            self._setting.injector.note(fault, mattered=bool(died) or is_busy, text=text, process=host.name)
+
+    def _unfence(self, host: str) -> None:
+        if host in self._fenced:
+            del self._fenced[host]
+            self._world.unfence(host)

@@ -10,12 +10,15 @@ from actors.observing import PARTNERS
 from protocol.cell_path import Address
 from protocol.draft import Changes
 from protocol.effects import table
+from protocol.effects.registry import Moment
+from protocol.messages.fencing import LiftFence, SetFence
 from protocol.records import CELL_RECORDS, ROOT_RECORDS, HostMapping, Image, Volume
 from protocol.truth import BootTruth, CellTruth, GuestTruth, Truth, VolumeTruth
 from sim.history import History
 from sim.inner.agenda import NS_PER_S
 from sim.inner.cells import Cell, ImageActor, RecordActor
 from sim.inner.conductor import Conductor
+from sim.inner.fences import Start
 from sim.inner.gathering import Link
 from sim.inner.hosts import Host
 from sim.inner.hypervisor import BLANK, Hypervisor
@@ -98,6 +101,7 @@ class InnerWorld:
             )
             host = Host(name, cell, self.setting, hypervisor=hypervisor, stores=self.stores)
             self.hosts[name] = host
+            host.start = Start(host, self.root)
             self.lookouts[name] = Lookout(host, self.cells[cell])
             self._enter(host)
             self.cells[cell].rows.save(Changes(puts=(self.layout.host_record(name),)))
@@ -136,6 +140,19 @@ class InnerWorld:
         self.users.sequence += 1
         self.stores.volumes[name] = BLANK
         self.partners["volume"].rows.save(Changes(puts=(Volume(id=name, name=name, size_gb=size_gb),)))
+
+    # --- operators ---------------------------------------------------------------------------------------------
+
+    def fence(self, host: str) -> None:
+        """Have an operator fence a host whose machine is off."""
+        self.root.carry_out(SetFence(host=host, user="operator"), self._operators_moment())
+
+    def unfence(self, host: str) -> None:
+        """Have an operator lift a host's fence."""
+        self.root.carry_out(LiftFence(host=host, epoch=self.store.next_epoch()), self._operators_moment())
+
+    def _operators_moment(self) -> Moment:
+        return Moment(now_us=self.setting.now_us(), cell=str(self.layout.root), key="")
 
     # --- letting it run ----------------------------------------------------------------------------------------
 

@@ -36,6 +36,10 @@ class Gate:
             self._strike(command, DIRTY)
         self._inbox.settle(connection, command, reply=reply, is_error=is_error)
 
+    def renounce(self, connection: Connection, epoch: int) -> None:
+        """Refuse and forget everything of a lower epoch."""
+        self._inbox.renounce(connection, epoch)
+
     def unfinished(self, connection: Connection) -> tuple[Command, ...]:
         """List what was accepted and not answered."""
         return self._inbox.unfinished(connection)

@@ -127,6 +127,21 @@ class Weather:
                 self.is_calm = False
                 self.stage.kill(process, down_s=down_s)
 
+    def lose_machine(self, *hosts: str, down_s: float = DOWN_S) -> None:
+        """Have the machines of hosts lose their power: their actors die, and their guests; they boot again later."""
+        stage = self._loop("machines that lose their power")
+        for host in hosts:
+            stage.world.kill_guests(host)
+            stage.world.machines.kill(actor_of(stage.layout, host), down_s=down_s)
+
+    async def fence(self, host: str) -> None:
+        """Have an operator assert that a host's machine is off: what waits for it goes on without it."""
+        await self._loop("fences").world.fence(host)
+
+    async def unfence(self, host: str) -> None:
+        """Have an operator allow a host to come back: it does what it owes, then takes commands again."""
+        await self._loop("fences").world.unfence(host)
+
     def hold(self, actor: str, *, at: str = "") -> Holding:
         """Have an actor stand still as soon as a conversation passes a point (or now), until it is let go.
 

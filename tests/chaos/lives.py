@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import attrs
 
-from actors.kernel.conversation import ending_of
 from actors.kernel.leases import LEASE_S
 from actors.process import SystemClock
+from protocol.journal import ending_of
 from protocol.messages.orders import CreateServer, MoveServer, NewVolume, PowerServer, SettleMove
 from protocol.messages.servers import Origin
 from protocol.records import HeldPermit, Permit

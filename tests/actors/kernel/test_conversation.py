@@ -10,7 +10,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from actors.kernel.conversation import PATIENCE_S, Conversations, ending_of
+from actors.kernel.conversation import PATIENCE_S, Conversations
 from actors.kernel.handlers import Transactional
 from actors.kernel.leases import LEASE_S
 from actors.store.journal import SqlJournals, conversations
@@ -19,7 +19,7 @@ from actors.store.tables import CONDUCTOR_TABLES
 from protocol.cell_path import Address
 from protocol.effects.registry import Moment
 from protocol.errors import Conflict, StoreUnavailable, Unavailable
-from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.journal import Ending, Entry, Journal, Kind, ending_of
 from protocol.requests import Done, Poison
 from protocol.saga import Plan, Step, Story
 from protocol.states import Goal
