@@ -6,6 +6,7 @@ A point is written `STEP/WAY/POSITION` (the way is `do` or `undo`), or `driver/C
 from typing import Final, TypeAlias
 
 from protocol.journal import Entry, Kind
+from sim.cases.layout import REPLICA
 from sim.history import Begun, Called, Calling, Carried, Happening, Journaled, Note, Sent
 
 BEFORE_SEND: Final = "before_send"
@@ -44,7 +45,8 @@ def point_of(what: Happening) -> Point | None:
             return None if where in PARTNERS else driver_point(call, "after")
         case Sent(process=process, notes=notes):
             # A link only passes on what another has sent.
-            own = (note for note in notes if note.source == process and note.key)
+            actor = process.partition(REPLICA)[0]
+            own = (note for note in notes if note.source == actor and note.key)
             return next((found for note in own if (found := _of_note(note)) is not None), None)
         case _:
             return None

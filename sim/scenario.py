@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
+import attrs
+
 from actors.kernel.post import Stamp
 from protocol.bodies import decode_body
 from protocol.cell_path import Address
@@ -133,6 +135,7 @@ class Scenario(Weather):
         hosts: int | Mapping[str, str] = HOSTS,
         memory_mb: Mapping[str, int] | None = None,
         cloud_file: Path | None = None,
+        conductors: int = 1,
         seed: int = 1,
         on: Callable[..., Stage] = LoopStage,
     ) -> T:
@@ -141,9 +144,11 @@ class Scenario(Weather):
         The cloud is a tree of so many `cells` with so many `hosts` (h1, h2... one after the other in the cells c1,
         c2... below the root `api`), or what they name: `hosts={"h1": "api!eu", "h2": "api!us"}`, where cells without
         hosts may be named in `cells`; or that of a TOML file.  `memory_mb` says which hosts are smaller than usual.
+        Of several `conductors` the first is the actor `conductor`, the next ones `conductor~1`, `conductor~2`...
         Another `seed` is another order of all that is concurrent.  `on` makes the stage.
         """
         layout = cloud(cells=cells, hosts=hosts, memory_mb=memory_mb or {}, file=cloud_file)
+        layout = attrs.evolve(layout, conductors=max(layout.conductors, conductors))
         stage = on(layout, seed)
         return stage.run(lambda: story(cls(stage)))
 
