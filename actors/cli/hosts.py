@@ -10,21 +10,24 @@ import click
 from actors.cli.configuring import config_option
 from actors.cli.failures import NotThere
 from actors.cli.formats import Shape, shape_options, show_fields, show_rows
-from actors.cli.speaking import LOOK_S, Session, speak
+from actors.cli.speaking import LOOK_S, Session, speak, user_here
 from protocol.bodies import decode_body
-from protocol.errors import revive
+from protocol.cell_path import Address
+from protocol.errors import NotFound, revive
 from protocol.errors_wire import decode_error
 from protocol.messages.capacity import HostUse, HostUses, ShowHosts
+from protocol.messages.orders import FenceHost, UnfenceHost
 
 if TYPE_CHECKING:
     from actors.cli.formats import Row
+    from protocol.records import HostFence
 
 LISTED: Final = ("host", "cell", "zone", "enabled", "servers", "vcpus", "memory_mb", "disk_gb")
 
 
 @click.group()
 def host() -> None:
-    """Look at compute hosts."""
+    """Look at compute hosts; fence one that is gone for ever."""
 
 
 @host.command("list")
@@ -56,6 +59,47 @@ def show(*, name: str, config: Path, shape: Shape) -> None:
         show_fields(session.out, row_of(found[0], is_short=False), shape)
 
     speak(config, work)
+
+
+@host.command()
+@click.argument("name", metavar="HOST")
+@click.option("--yes", is_flag=True, help="The machine is off: do not ask.")
+@config_option()
+def fence(*, name: str, yes: bool, config: Path) -> None:
+    """Assert that a host's machine is off and stays off: what waits for it goes on without it.
+
+    A guest that still ran there would run twice, and nothing can check that for you: pull the machine's power first.
+    """
+    if not yes:
+        click.confirm(f"Is the machine of host {name} off, and will it stay off?", abort=True, err=True)
+
+    async def work(session: Session) -> None:
+        fence = await _tell(session, FenceHost(host=name, user=user_here()))
+        session.out.print(f"host {fence.host} of cell {fence.cell} is fenced; what waits for it goes on without it")
+
+    speak(config, work)
+
+
+@host.command()
+@click.argument("name", metavar="HOST")
+@config_option()
+def unfence(*, name: str, config: Path) -> None:
+    """Let a fenced host come back: it does what it owes, and gives up what it has lost, before it takes a command."""
+
+    async def work(session: Session) -> None:
+        fence = await _tell(session, UnfenceHost(host=name, user=user_here()))
+        session.out.print(f"host {fence.host} of cell {fence.cell} may come back, when it has done what it owes")
+
+    speak(config, work)
+
+
+async def _tell(session: Session, request: FenceHost | UnfenceHost) -> HostFence:
+    """Give the conductor an operator's word about a host."""
+    try:
+        fence: HostFence = await session.client.call(Address(session.client.root.cell, "conductor"), request)
+    except NotFound as error:
+        raise NotThere(f"{error}; list hosts with: cellferry host list") from error
+    return fence
 
 
 async def uses(session: Session) -> list[HostUse]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from actors.cli.failures import NotThere
 from actors.cli.following import finish
 from actors.cli.formats import Shape, shape_options, show_fields, show_rows
 from actors.cli.report import power_name
-from actors.cli.speaking import LOOK_S, Session, speak
+from actors.cli.speaking import ADMIN, LOOK_S, Session, speak, user_here
 from actors.cli.times import shown_time
 from protocol.cell_path import Address, CellPath
 from protocol.messages.orders import (
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 LISTED: Final = ("id", "name", "vm_state", "task_state", "power_state", "host", "cell", "flavor", "taken_for")
 DEVICES: Final = tuple(f"/dev/vd{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
-ADMIN: Final = "admin"
 
 
 @attrs.frozen(kw_only=True)
@@ -323,11 +321,8 @@ def flavor(session: Session, name: str) -> Flavor:
 
 def origin(session: Session) -> Origin:
     """Say who asks."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # No name in this container.
-        user = ADMIN
-    return Origin(request_id=f"req-{session.client.fresh_id('request')}", user=user, project=ADMIN)
+    request = f"req-{session.client.fresh_id('request')}"
+    return Origin(request_id=request, user=user_here(), project=ADMIN)
 
 
 def next_device(bundle: ServerBundle) -> str:

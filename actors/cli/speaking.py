@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from protocol.requests import Request
 
 T = TypeVar("T")
+ADMIN: Final = "admin"
 #: How long an answer may take that needs nothing but a look.
 LOOK_S: Final = 10.0
 #: So many signs of an id are taken for an id.
@@ -63,6 +65,14 @@ class Session:
             first, second = (line.mirror.server for line in page.lines)
             raise NotThere(f"{text} is more than one server, {first} and {second} among them; name one by its id")
         return page.lines[0]
+
+
+def user_here() -> str:
+    """Name who gives the command, as this machine knows him."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # No name in this container.
+        return ADMIN
 
 
 def speak(config: Path, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -25,12 +25,12 @@ _MODULES: Final = (
     capacity, confirm, delete, fencing, images, ports, power, resize, revert, root, servers, volumes,
 )  # fmt: skip
 #: Where the requests are declared that only the root's cell carries out.
-_OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing"})
+OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing"})
 
 
 def _handled(role: Role, *, by_root: bool = False) -> Requests:
     return tuple(
-        request for request in EFFECTS if request.METHOD.at is role and (request.__module__ in _OF_ROOT) is by_root
+        request for request in EFFECTS if request.METHOD.at is role and (request.__module__ in OF_ROOT) is by_root
     )
 
 

@@ -51,6 +51,15 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
         unknown = cellferry(tmp_path, "server", "show", "nope")
         assert "there is no server nope; list them with: cellferry server list" in unknown.stderr
+        asked = cellferry(tmp_path, "host", "fence", "h1")
+        assert asked.returncode == 1
+        assert "Is the machine of host h1 off" in asked.stderr
+        fenced = cellferry(tmp_path, "host", "fence", "h1", "--yes")
+        assert fenced.stdout == "host h1 of cell api!eu!eu-1 is fenced; what waits for it goes on without it\n"
+        lifted = cellferry(tmp_path, "host", "unfence", "h1")
+        assert lifted.stdout == "host h1 of cell api!eu!eu-1 may come back, when it has done what it owes\n"
+        missing = cellferry(tmp_path, "host", "unfence", "h9")
+        assert "list hosts with: cellferry host list" in missing.stderr
         assert not any("replies:client" in name for name in broker.control("list_queues", "name").split())
     away = cellferry(tmp_path, "server", "list")
     assert away.returncode == 1

@@ -102,7 +102,8 @@ async def order(s: Scenario, move: str) -> Move:
         case "detach":
             return await s.detach("web", "data")
         case _:
-            return await getattr(s, move)("web")  # type: ignore[no-any-return]
+            ordered: Move = await getattr(s, move)("web")
+            return ordered
 
 
 async def _make(s: Scenario, *, is_volume_backed: bool) -> Move:
