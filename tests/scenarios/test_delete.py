@@ -151,3 +151,37 @@ def test_a_delete_waits_for_a_host_that_is_away_and_goes_on_when_it_is_back(on: 
         await delete.done()
 
     play(story, on)
+
+
+@EACH_LEVEL
+def test_a_move_hears_of_a_delete_while_a_dead_host_owes_it_an_answer(on: Any) -> None:
+    """It asks again and again, and hears between two tries: what the host would have done is undone when it is back."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", volume="data")
+        s.kill("h2", at="issue_permit/do/after_record", down_s=100.0)
+        move = await s.resize("web", host="h2")
+        await s.wait(20.0)
+        delete = await s.delete("web")
+        await delete.done()
+        assert move.error == "conflict"
+
+    play(story, on)
+
+
+@EACH_LEVEL
+def test_a_conductor_that_dies_knows_of_a_delete_when_it_is_back(on: Any) -> None:
+    """It is in the journals that the move is to end: it is not asked once more for what would settle it."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", volume="data")
+        held = s.hold("h2", at="spawn_target/do/after_send")
+        move = await s.resize("web", host="h2")
+        await held.reached()
+        delete = await s.delete("web")
+        s.kill("conductor", down_s=10.0)
+        held.let_go()
+        await delete.done()
+        assert move.error == "conflict"
+
+    play(story, on)
