@@ -46,7 +46,7 @@ ACTIVE: Final = (Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.
 RESIZED: Final = (Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.DELETE)
 
 #: What users may want of a server that is only just being made.
-BORN: Final = (Act.CREATE, Act.DELETE, Act.RESIZE)
+BORN: Final = (Act.CREATE, Act.DELETE)
 
 #: Where an act needs more than its server's name.
 FIELDS: Final[dict[Act, dict[str, Any]]] = {

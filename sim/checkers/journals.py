@@ -159,10 +159,7 @@ class OneDirection(_OfTales):
 
 
 class OneTaker(_OfTales):
-    """A server is worked on by one conversation at a time: the next one takes it when the last has let it go.
-
-    As long as one still cleans up behind a move, no other move takes it.
-    """
+    """A server is one conversation's at a time, and as long as one cleans up behind a move, no other move takes it."""
 
     name = "one_taker"
     letters = "M4"

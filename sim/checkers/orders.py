@@ -90,7 +90,8 @@ class AcknowledgedKept(Oracle):
 
 
 def _is_queued(tale: Tale) -> bool:
-    return read(tale.entries[0].payload, Brief).is_queued
+    payload = tale.entries[0].payload
+    return bool(payload) and read(payload, Brief).is_queued
 
 
 class DeletesHold(Oracle):

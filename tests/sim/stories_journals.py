@@ -169,6 +169,18 @@ def takes_what_another_has(hand: Hand) -> None:
     hand.step("take", conversation="c2", epoch=2)
 
 
+@STORIES.keeps("deletes_hold")
+def begins_to_delete_what_another_has(hand: Hand) -> None:
+    hand.begin()
+    hand.begin("c2", epoch=2, goal=Goal.DELETE)
+
+
+@STORIES.breaks("deletes_hold")
+def begins_beside_a_delete(hand: Hand) -> None:
+    hand.begin(goal=Goal.DELETE)
+    hand.begin("c2", epoch=2)
+
+
 @STORIES.keeps("healthy_succeeds")
 def is_refused_what_the_server_does_not_allow(hand: Hand) -> None:
     hand.begin()
