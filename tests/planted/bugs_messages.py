@@ -24,7 +24,7 @@ from tests.planted.planting import Level, Patch, bug
 LOOP = (Level.LOOP,)
 
 
-@bug("outcomes_true", number="12", mix=LOST, levels=LOOP)
+@bug("outcomes_true", number="12", mix=LOST, levels=LOOP, since=38)
 def takes_any_answer_for_its_own(patch: Patch) -> None:
     """A late answer is given to whoever waits now."""
     resolve = Calls.resolve
