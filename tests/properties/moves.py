@@ -45,6 +45,9 @@ class Moves(RuleBasedStateMachine):
         super().__init__()
         self._live: Live | None = None
         self._numbers = count(1)
+        #: The ids that servers go by now.  One that somebody asked to delete is never created again, as with UUIDs.
+        self._ids: dict[str, str] = {}
+        self._deleted: set[str] = set()
 
     @property
     def live(self) -> Live:
@@ -64,7 +67,9 @@ class Moves(RuleBasedStateMachine):
 
     @rule(server=SERVERS, then_s=TIMES_S)
     def create(self, server: str, then_s: float) -> None:
-        self.live.order(Act.CREATE, server, volume=f"data-{server}")
+        if self._id(server) in self._deleted:
+            self._ids[server] = f"{server}-{next(self._numbers)}"
+        self.live.order(Act.CREATE, self._id(server), volume=f"data-{server}")
         self.live.pass_time(then_s)
 
     @rule(act=ACTS, then_s=TIMES_S)
@@ -91,7 +96,13 @@ class Moves(RuleBasedStateMachine):
 
     def _order(self, act: str, server: str) -> None:
         volume = EXTRA if act in {Act.ATTACH, Act.DETACH} else ""
-        self.live.order(Act(act), server, volume=volume, device="/dev/vdc")
+        self.live.order(Act(act), self._id(server), volume=volume, device="/dev/vdc")
+        if act == Act.DELETE:
+            self._deleted.add(self._id(server))
+
+    def _id(self, server: str) -> str:
+        """Give the id that a server goes by."""
+        return self._ids.get(server, server)
 
     # --- processes and links -----------------------------------------------------------------------------------
 
