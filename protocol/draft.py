@@ -83,6 +83,11 @@ class Draft:
             raise NotFound(kind=record.TABLE.rstrip("s").replace("_", " "), name="/".join(where.values()))
         return row
 
+    def count(self, record: type[Record]) -> int:
+        """Count the rows of that class that were read or written so far."""
+        now = self._read if self._now is None else self._now.values()
+        return sum(type(row) is record for row in now)
+
     def put(self, row: R) -> R:
         """Write the row, new or changed."""
         self._written()[type(row), row.key] = row

@@ -7,7 +7,7 @@ from protocol.effects.resize import drop_record
 from protocol.errors import Conflict
 from protocol.messages import servers as say
 from protocol.messages.servers import ServerBundle
-from protocol.records import Allocation, Claim, Fault, Server, ServerAction
+from protocol.records import Allocation, Claim, Server, ServerAction
 from protocol.requests import Done
 from protocol.states import TaskState
 
@@ -30,7 +30,7 @@ def _begin(draft: Draft, command: say.BeginDelete, moment: Moment) -> ServerBund
 
 def _all_of_it(command: say.EraseServer) -> tuple[Need, ...]:
     server = command.server
-    kinds = (Claim, Fault, Allocation)
+    kinds = (Claim, Allocation)
     return (*whole_server(command), *(need(kind, server=server) for kind in kinds))
 
 

@@ -27,7 +27,7 @@ ERROR = "Error"
 
 def whole_server(command: Any) -> tuple[Need, ...]:
     """Need the whole record of the command's server."""
-    kinds = (Server, BlockDevice, Migration, ServerAction, ActionEvent)
+    kinds = (Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault)
     return (need(kinds[0], uuid=command.server), *(need(kind, server=command.server) for kind in kinds[1:]))
 
 
@@ -39,7 +39,14 @@ def bundle(draft: Draft, server: str) -> ServerBundle:
         migrations=draft.all(Migration, server=server),
         actions=draft.all(ServerAction, server=server),
         events=draft.all(ActionEvent, server=server),
+        faults=draft.all(Fault, server=server),
     )
+
+
+def write_history(draft: Draft, history: ServerBundle) -> None:
+    """Write what was done to a server elsewhere, and why some of it failed, into the record here."""
+    for row in (*history.actions, *history.events, *history.faults):
+        draft.put(row)
 
 
 def change(draft: Draft, server: Server, moment: Moment, **fields: Any) -> Server:
@@ -120,6 +127,6 @@ def notify(draft: Draft, server: str, publisher: str, moment: Moment, *events: s
         draft.put(
             Notification(
                 id=moment.id_of("notification", event), server=server, event=event, publisher=publisher,
-                created_at_us=moment.now_us,
+                created_at_us=moment.now_us, seq=draft.count(Notification),
             )
         )  # fmt: skip

@@ -16,6 +16,7 @@ from protocol.effects.history import (
     start_action,
     start_event,
     whole_server,
+    write_history,
 )
 from protocol.effects.registry import Moment, effect
 from protocol.effects.servers import check_settled
@@ -112,12 +113,7 @@ def _mark_cross_cell(draft: Draft, command: say.MarkCrossCell, moment: Moment) -
 
 
 def _whole_server_here(command: say.DestroyServer | say.CopyServer) -> tuple[Need, ...]:
-    return (
-        *whole_server(command),
-        need(Claim, server=command.server),
-        need(Fault, server=command.server),
-        need(Allocation, server=command.server),
-    )
+    return (*whole_server(command), need(Claim, server=command.server), need(Allocation, server=command.server))
 
 
 @effect(say.CopyServer, _whole_server_here)
@@ -130,9 +126,9 @@ def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
         raise AlreadyExists(kind="server", name=f"{command.server} (in cell {moment.cell}, hidden: {found.is_hidden})")
     copied = command.bundle
     draft.put(attrs.evolve(copied.server, is_hidden=True, generation=command.generation))
-    for rows in (copied.block_devices, copied.migrations, copied.actions, copied.events):
-        for row in rows:
-            draft.put(row)
+    for row in (*copied.block_devices, *copied.migrations):
+        draft.put(row)
+    write_history(draft, copied)
     return Done()
 
 
@@ -281,8 +277,7 @@ def _seal(draft: Draft, command: say.SealServer, moment: Moment) -> ServerBundle
 def _finish_target(draft: Draft, command: say.FinishTarget, moment: Moment) -> Server:
     copy, original = draft.one(Server, uuid=command.server), command.sealed.server
     migration = draft.one(Migration, server=copy.uuid, uuid=command.migration)
-    for row in (*command.sealed.actions, *command.sealed.events):
-        draft.put(row)
+    write_history(draft, command.sealed)
     finish_action(draft, copy.uuid, command.action, moment)
     finished_event(draft, moment, copy.uuid, command.action, name=FINISH, host=command.host)
     advance(draft, migration, moment, MigrationStatus.FINISHED)

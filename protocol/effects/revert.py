@@ -14,6 +14,7 @@ from protocol.effects.history import (
     start_action,
     start_event,
     whole_server,
+    write_history,
 )
 from protocol.effects.registry import Moment, effect
 from protocol.effects.resize import user_fields
@@ -88,8 +89,7 @@ def _apply_return(draft: Draft, command: say.ApplyReturn, moment: Moment) -> Don
         draft.drop(device)
     for device in command.sealed.block_devices:
         draft.put(attrs.evolve(device, attachment=command.attachments[device.volume]))
-    for row in (*command.sealed.actions, *command.sealed.events):
-        draft.put(row)
+    write_history(draft, command.sealed)
     migration = draft.one(Migration, server=original.uuid, uuid=command.migration)
     advance(draft, migration, moment, MigrationStatus.REVERTING)
     server = attrs.evolve(original, version=max(original.version, copy.version), **user_fields(copy))

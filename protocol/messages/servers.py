@@ -3,7 +3,7 @@
 import attrs
 
 from protocol.errors import ErrorReport
-from protocol.records import ActionEvent, BlockDevice, Flavor, Migration, Server, ServerAction
+from protocol.records import ActionEvent, BlockDevice, Fault, Flavor, Migration, Server, ServerAction
 from protocol.requests import Done, Form, Method, Request, Role
 from protocol.states import PowerState, TaskState, VmState
 
@@ -26,6 +26,7 @@ class ServerBundle:
     migrations: tuple[Migration, ...]
     actions: tuple[ServerAction, ...]
     events: tuple[ActionEvent, ...]
+    faults: tuple[Fault, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -149,6 +149,7 @@ class Notification(Record):
     event: str
     publisher: str
     created_at_us: int
+    seq: int = 0  # Of those that were made at once.
 
 
 @attrs.frozen(kw_only=True)

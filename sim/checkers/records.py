@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from protocol.ids import derived_id
 from protocol.invariants.standing import located, settled
-from protocol.records import Migration, Notification, Server, ServerAction
-from protocol.states import MIGRATION_TRANSITIONS, TERMINAL, VM_TRANSITIONS, Goal, MigrationStatus, VmState
+from protocol.records import Migration, Server, ServerAction
+from protocol.states import MIGRATION_TRANSITIONS, TERMINAL, VM_TRANSITIONS, MigrationStatus, VmState
 from sim.checkers.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -36,14 +35,6 @@ def reachable(transitions: Mapping[S, frozenset[S]]) -> dict[S, frozenset[S]]:
 
 STATUSES: Final = reachable(MIGRATION_TRANSITIONS)
 VM_STATES: Final = reachable(VM_TRANSITIONS)
-#: What is told, once, when a conversation with this goal has come to a good end.
-TOLD: Final = {
-    Goal.CREATE: "instance.create.end",
-    Goal.RESIZE: "instance.resize_finish.end",
-    Goal.MIGRATE: "instance.resize_finish.end",
-    Goal.CONFIRM: "instance.resize_confirm.end",
-    Goal.REVERT: "instance.resize_revert.end",
-}
 
 
 class StatusGraph(Oracle):
@@ -110,30 +101,3 @@ class HistoryKept(Oracle):
                 self.accuse(tale.server, f"its history in {homes[tale.server]} lacks its {tale.goal}")
             elif action.message is not None:
                 self.accuse(tale.server, f"its {tale.goal} ended well, and its history says: {action.message}")
-
-
-class ToldOnce(Oracle):
-    """Each conversation's good end was told once, and nothing's end without its start."""
-
-    name = "told_once"
-    letters = "M8"
-
-    def at_rest(self, truth: Truth, *, healed_for_s: float) -> None:  # noqa: ARG002 - Holds however long it was.
-        """Count the notifications of each settled server."""
-        told: Counter[tuple[str, str]] = Counter()
-        for _, notification in located(truth, Notification):
-            told[notification.server, notification.event] += 1
-        due = Counter(
-            (tale.server, TOLD[tale.goal])
-            for tale in self.chronicle.tales.values()
-            if tale.is_success and tale.goal in TOLD
-        )
-        for standing in settled(truth):
-            server = standing.server
-            for event in dict.fromkeys(TOLD.values()):
-                if told[server, event] != due[server, event]:
-                    text = f"{event} was told {told[server, event]} times, and is due {due[server, event]} times"
-                    self.accuse(server, text)
-                start = event.removesuffix("end") + "start"
-                if told[server, start] < told[server, event]:
-                    self.accuse(server, f"{start} was told {told[server, start]} times, fewer than its end")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sim.checkers import disks, effects, gathers, guests, health, journals, leases, orders, records, wire
+from sim.checkers import disks, effects, gathers, guests, health, journals, leases, notices, orders, records, wire
 from sim.checkers.oracle import Oracle
 
 _ALL: Final[tuple[type[Oracle], ...]] = (
@@ -16,7 +16,8 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     records.StatusGraph,
     records.OneOpenMove,
     records.HistoryKept,
-    records.ToldOnce,
+    notices.ToldOnce,
+    notices.FaultsKept,
     journals.OneTaker,
     journals.OneWriter,
     journals.EpochsRise,

@@ -7,13 +7,13 @@ from typing import Any
 import attrs
 
 from protocol import states
-from protocol.effects import capacity, confirm, resize
-from protocol.effects.history import advance, change, notify
+from protocol.effects import capacity, confirm, resize, revert
+from protocol.effects.history import advance, change, notify, write_history
 from protocol.messages import moves, partners, power, root
 from protocol.records import Mapping, Migration, Permit, PortBinding, RequestSpec
 from protocol.requests import Done
 from protocol.states import MigrationStatus
-from sim.cases.portfolio import CALM, DYING, OWING
+from sim.cases.portfolio import CALM, DYING, OWING, REFUSED
 from tests.planted.planting import Level, Patch, bug, new_effect, old_effect
 
 
@@ -99,6 +99,17 @@ def leaves_the_history_at_the_target(patch: Patch) -> None:
         return old(draft, attrs.evolve(command, sealed=attrs.evolve(command.sealed, actions=(), events=())), moment)
 
     new_effect(patch, moves.ApplyReturn, bare)
+
+
+@bug("faults_kept", mix=REFUSED)
+def leaves_the_faults_behind(patch: Patch) -> None:
+    """A server's faults stay in the cell that it leaves, as if nothing had ever failed."""
+
+    def but_faults(draft: Any, history: Any) -> None:
+        write_history(draft, attrs.evolve(history, faults=()))
+
+    patch.setattr(resize, "write_history", but_faults)
+    patch.setattr(revert, "write_history", but_faults)
 
 
 @bug("told_once", mix=CALM)

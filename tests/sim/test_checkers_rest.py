@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import CallTimeout, HypervisorFailed, PermitRefused
 from protocol.ids import derived_id
 from protocol.journal import Kind
-from protocol.records import ActionEvent, Migration, Notification, Record, Server, ServerAction
+from protocol.records import ActionEvent, Fault, Migration, Notification, Record, Server, ServerAction
 from protocol.states import Goal, MigrationStatus, VmState
 from protocol.truth import ConversationTruth, Truth
 from sim.checkers.orders import BOUND_S
@@ -202,20 +202,27 @@ def test_a_server_has_one_open_move(hand: Hand) -> None:
     assert [breach.invariant for breach in hand.watch.breaches] == ["one_open_move"]
 
 
-CREATED: Final = "instance.create.end"
+TOLD: Final = (("build", "instance.create.start"), ("finish_build", "instance.create.end"))
 
 
-def told(truth: Truth, *events: str) -> Truth:
-    rows = (
-        Notification(id=f"{number} {event}", server=S, event=event, publisher="h1", created_at_us=1)
-        for number, event in enumerate(events)
-    )
+def told_of(step: str, event: str, *, seq: int = 0, publisher: str = "h1") -> Notification:
+    """Make the notification of a step of the conversation."""
+    id_ = derived_id(f"{C}:0:{step}:execute", "notification", event)
+    return Notification(id=id_, server=S, event=event, publisher=publisher, created_at_us=1, seq=seq)
+
+
+CREATED: Final = tuple(told_of(*each) for each in TOLD)
+
+
+def told(truth: Truth, *rows: Notification) -> Truth:
     return with_row(truth, "api!eu", *rows)
 
 
 def created(hand: Hand) -> tuple[Truth, ServerAction]:
     """Create a server; give the truth then, without its notifications, and its action."""
     hand.begin(goal=Goal.CREATE)
+    for step, _ in TOLD:
+        hand.step(step, goal=Goal.CREATE)
     hand.close(goal=Goal.CREATE)
     truth = worlds.active()
     [action] = truth.all(ServerAction)
@@ -231,26 +238,81 @@ def kept(truth: Truth, action: ServerAction) -> Truth:
 def test_a_history_that_has_what_was_done_and_told_is_no_breach(hand: Hand) -> None:
     """One create, one action, one start and one end."""
     truth, action = created(hand)
-    assert hand.judged(told(kept(truth, action), "instance.create.start", CREATED)) == []
+    assert hand.judged(told(kept(truth, action), *CREATED)) == []
 
 
 def test_a_history_that_lacks_what_was_done_is_a_breach(hand: Hand) -> None:
     """The action must be where the server is."""
     truth, _ = created(hand)
-    assert hand.judged(told(truth, "instance.create.start", CREATED)) == ["history_kept"]
+    assert hand.judged(told(truth, *CREATED)) == ["history_kept"]
 
 
 def test_a_history_that_calls_a_success_a_failure_is_a_breach(hand: Hand) -> None:
     """The action's message says that it failed, and the journal that it did not."""
     truth, action = created(hand)
     failed = kept(truth, attrs.evolve(action, message="no"))
-    assert hand.judged(told(failed, "instance.create.start", CREATED)) == ["history_kept"]
+    assert hand.judged(told(failed, *CREATED)) == ["history_kept"]
+
+
+START, END = CREATED
+TWICE: Final = attrs.evolve(END, id="another")
+NEVER_DUE: Final = told_of("finish_confirm", "instance.resize_confirm.end")
+
+
+@pytest.mark.parametrize("rows", [(), (END,), (START,), (START, END, TWICE), (START, END, NEVER_DUE)])
+def test_what_is_not_told_once_each_is_a_breach(hand: Hand, rows: tuple[Notification, ...]) -> None:
+    """Each step that was carried out is told once, and nothing else is."""
+    truth, action = created(hand)
+    assert hand.judged(told(kept(truth, action), *rows)) == ["told_once"]
+
+
+def test_what_is_told_in_both_cells_is_a_breach(hand: Hand) -> None:
+    """Listeners hear all cells: what a copy tells again they hear twice."""
+    truth, action = created(hand)
+    both = with_row(told(kept(truth, action), *CREATED), "api!us", END)
+    assert hand.judged(both) == ["told_once"]
+
+
+PREPARED: Final = ("instance.exists", "instance.resize_prep.start", "instance.resize_prep.end")
 
 
 @pytest.mark.parametrize(
-    "events", [(), (CREATED,), ("instance.create.start", CREATED, CREATED), ("instance.resize_confirm.end",)]
+    ("seqs", "publishers", "broken"),
+    [
+        ((0, 1, 2), ("h1", "h2", "h2"), []),
+        ((0, 2, 1), ("h2", "h2", "h2"), ["told_once"]),
+        ((0, 1, 1), ("h2", "h2", "h2"), ["told_once"]),
+        ((0, 1, 2), ("h2", "h1", "h2"), ["told_once"]),
+        ((0, 1, 2), ("h2", "", ""), ["told_once"]),
+    ],
 )
-def test_an_end_that_is_told_never_twice_or_without_its_start_is_a_breach(hand: Hand, events: tuple[str, ...]) -> None:
-    """Ends are told once each, behind their starts, and only of what came to a good end."""
+def test_what_is_told_at_once_is_in_order_and_by_one_publisher(
+    hand: Hand, seqs: tuple[int, ...], publishers: tuple[str, ...], broken: list[str]
+) -> None:
+    """The preparation of a target tells three things in one transaction."""
     truth, action = created(hand)
-    assert hand.judged(told(kept(truth, action), *events)) == ["told_once"]
+    hand.begin("move")
+    for is_undo in (False, True):
+        hand.step("claim_target", conversation="move", is_undo=is_undo)
+    hand.close(conversation="move", payload=BADLY)
+    rows = [
+        attrs.evolve(
+            told_of("claim_target", event, seq=seq, publisher=publisher),
+            id=derived_id("move:0:claim_target:execute", "notification", event),
+        )
+        for event, seq, publisher in zip(PREPARED, seqs, publishers, strict=True)
+    ]
+    assert hand.judged(told(kept(truth, action), *CREATED, *rows)) == broken
+
+
+@pytest.mark.parametrize(("is_there", "broken"), [(True, []), (False, ["faults_kept"])])
+def test_a_fault_that_the_record_lacks_is_a_breach(hand: Hand, is_there: bool, broken: list[str]) -> None:
+    """What began and was undone has failed: the server's record says why."""
+    truth, action = created(hand)
+    hand.begin("stop", goal=Goal.STOP)
+    for is_undo in (False, True):
+        hand.step("begin", conversation="stop", goal=Goal.STOP, is_undo=is_undo)
+    hand.close(conversation="stop", goal=Goal.STOP, payload=BADLY)
+    fault = Fault(id=derived_id("stop:0:begin:undo", "fault"), server=S, code="conflict", message="no", created_at_us=1)
+    after = told(kept(truth, action), *CREATED)
+    assert hand.judged(with_row(after, "api!eu", fault) if is_there else after) == broken

@@ -26,6 +26,7 @@ CALL: Final = Called(process="api/image", where="image", call="write", about="im
 #: Oracles that judge snapshots and ends, which their own tests show.
 AT_THE_END: Final = (
     "acknowledged_kept", "ends_in_time", "parked_truly", "status_graph", "one_open_move", "history_kept", "told_once",
+    "faults_kept",
 )  # fmt: skip
 
 
