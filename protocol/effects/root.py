@@ -8,7 +8,7 @@ from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
-from protocol.records import HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, RequestSpec
 from protocol.requests import Done
 from protocol.states import Goal
 
@@ -21,7 +21,7 @@ def _ledger(command: "say.TakeServer | say.ReleaseServer | say.ForgetHome") -> t
     return need(Mapping, server=server), need(Permit, server=server), need(RequestSpec, server=server)
 
 
-@effect(say.TakeServer, _ledger)
+@effect(say.TakeServer, lambda command: (*_ledger(command), need(HostFence)))
 def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is None:
@@ -47,6 +47,7 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         mapping=mapping,
         permit=draft.find(Permit, server=command.server),
         spec=draft.find(RequestSpec, server=command.server),
+        fenced=tuple(fence.host for fence in draft.all(HostFence)),
     )
 
 

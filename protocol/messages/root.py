@@ -15,6 +15,7 @@ class Taken:
     mapping: Mapping
     permit: Permit | None = None
     spec: RequestSpec | None = None
+    fenced: tuple[str, ...] = ()  # Hosts whose machines are off, as their operators say.
 
 
 @attrs.frozen(kw_only=True)

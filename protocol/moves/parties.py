@@ -136,12 +136,13 @@ def choose(story: Story) -> HostRoom | None:
     wanted_host = getattr(order, "host", None)
     left_cell = taken(story).mapping.cell
     tried = {earlier.host for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))}
+    left_out = tried.union(taken(story).fenced)
     rooms = [
         room
         for answer in story.reply("choose_target", Gathered).answers
         if not answer.is_error
         for room in read(answer.body, Room).hosts
-        if room.cell != left_cell and room.host not in tried and wanted_host in {None, room.host}
+        if room.cell != left_cell and room.host not in left_out and wanted_host in {None, room.host}
     ]
     return min(rooms, key=lambda room: (-room.memory_mb, -room.vcpus, room.cell, room.host), default=None)
 
@@ -162,6 +163,8 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
     named = getattr(order, "host", None)
     left = taken(story).mapping.cell
     where = f"host {named} has no room for it, or does not answer" if named else "no host has room for it"
+    if named in taken(story).fenced:
+        where = f"host {named} is fenced; unfence it when its machine is back, or name another"
     silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
     also = f"; no answer from {', '.join(silent)}" if silent else ""
     outside = f" outside of its cell {left}" if left else ""

@@ -211,3 +211,50 @@ def test_a_host_that_was_fenced_though_it_runs_takes_no_more_commands_and_gives_
         s.check()
 
     Scenario.run(story)
+
+
+def test_no_server_is_sent_to_a_fenced_host() -> None:
+    """A move and a create leave it out, although it has most room; one that names it is told why."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        s.lose_machine("h2", down_s=GONE_S)
+        await s.fence("h2")
+        named = await s.resize("web", host="h2")
+        await named.over()
+        assert named.error == "no_valid_host"
+        assert "host h2 is fenced; unfence it" in str(named.cause)
+        move = await s.resize("web")
+        await move.done()
+        assert s.truth.running("web") == ("h3",)
+        assert [each.step for each in move.journal].count("choose_target") == 1
+        await boot(s, "h2")
+        await s.unfence("h2")
+        await s.wait(30)
+        await s.quiet()
+        s.check()
+
+    Scenario.run(story, hosts=3)
+
+
+def test_a_server_is_deleted_while_its_host_is_fenced() -> None:
+    """Nothing of it is left but what the host owes, and that is paid before the host is let back."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", volume="data")
+        s.lose_machine("h1", down_s=GONE_S)
+        delete = await s.delete("web")
+        await s.wait(60)
+        assert not is_over(delete)
+        await s.fence("h1")
+        await delete.done()
+        assert s.truth.home("web") is None
+        assert owed(s) == {("h1", Owed.DESTROY)}
+        await boot(s, "h1")
+        await s.unfence("h1")
+        await s.wait(60)
+        assert s.truth.guests("web") == ()
+        await s.quiet()
+        s.check()
+
+    Scenario.run(story)
