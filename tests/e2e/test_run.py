@@ -47,11 +47,9 @@ def test_no_queue_of_a_passing_user_is_left(tmp_path: Path, broker: OwnRabbitMQ)
 
 
 def test_single_roles_make_up_a_cell(tmp_path: Path, broker: OwnRabbitMQ) -> None:
-    """Roles may run each by itself, and a second start of one is refused by name.
-
-    The root is first: a host asks it whether it was fenced, and is ready when it was told.
-    """
+    """Roles may run each by itself, and a second start of one is refused by name."""
     config = write_deployment(tmp_path, broker)
+    # The root is first: a host asks it whether it was fenced, and is ready when it was told.
     (tmp_path / "of-root").mkdir()
     with (
         deployed(tmp_path / "of-root", config, "--cell", "api"),
