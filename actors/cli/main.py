@@ -14,6 +14,7 @@ from actors.cli.demo import demo
 from actors.cli.failures import failure_of
 from actors.cli.hosts import host
 from actors.cli.migrations import migration
+from actors.cli.quotas import quota
 from actors.cli.running import run
 from actors.cli.servers import server
 from actors.cli.supplies import image, volume
@@ -39,7 +40,7 @@ def cellferry() -> None:
 
 cellferry.add_command(demo)
 cellferry.add_command(run)
-for noun in (server, migration, host, cell, image, volume):
+for noun in (server, migration, host, cell, image, volume, quota):
     cellferry.add_command(noun)
 
 

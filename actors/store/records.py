@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -15,7 +15,7 @@ from actors.store.statements import Statement
 from actors.store.tables import METADATA, TABLES, kinds
 from protocol.bodies import from_plain, to_plain
 from protocol.draft import Changes, Need
-from protocol.effects.registry import Moment, apply, needs_of
+from protocol.effects.registry import Moment, apply, gather
 from protocol.records import RECORDS, Record
 from protocol.requests import Request
 
@@ -26,8 +26,8 @@ Read = Callable[[Any], Any]
 
 def carry_out(connection: Connection, command: Request[R], moment: Moment) -> tuple[Changes, R]:
     """Load, decide and save: the whole of a transactional command."""
-    needs = needs_of(command)
-    changes, reply = apply(load(connection, needs), command, moment, needs=needs)
+    needs, rows = gather(command, partial(load, connection))
+    changes, reply = apply(rows, command, moment, needs=needs)
     save(connection, changes)
     return changes, reply
 

@@ -34,6 +34,8 @@ class Effect(Generic[C, R]):
 
     needs: Callable[[C], tuple[Need, ...]]
     run: Callable[[Draft, C, Moment], R]
+    #: What else it needs, as the rows tell that are there already; asked until it names nothing new.
+    further: Callable[[C, tuple[Record, ...]], tuple[Need, ...]] | None = None
 
 
 EFFECTS: Final[dict[type[Request[Any]], Effect[Any, Any]]] = {}
@@ -41,20 +43,40 @@ EFFECTS: Final[dict[type[Request[Any]], Effect[Any, Any]]] = {}
 Run = Callable[[Draft, C, Moment], R]
 
 
-def effect(command: type[C], needs: Callable[[C], tuple[Need, ...]]) -> Callable[[Run[C, R]], Run[C, R]]:
+def effect(
+    command: type[C],
+    needs: Callable[[C], tuple[Need, ...]],
+    further: Callable[[C, tuple[Record, ...]], tuple[Need, ...]] | None = None,
+) -> Callable[[Run[C, R]], Run[C, R]]:
     """Enter a function as the effect of a command."""
 
     def enter(run: Run[C, R]) -> Run[C, R]:
         assert command not in EFFECTS, f"{command.__name__} has two effects"
-        EFFECTS[command] = Effect(needs=needs, run=run)
+        EFFECTS[command] = Effect(needs=needs, run=run, further=further)
         return run
 
     return enter
 
 
 def needs_of(command: Request[Any]) -> tuple[Need, ...]:
-    """Name the rows that must be loaded for a command."""
+    """Name the rows that must be loaded for a command, first of all."""
     return EFFECTS[type(command)].needs(command)
+
+
+def gather(
+    command: Request[Any], load: Callable[[tuple[Need, ...]], tuple[Record, ...]]
+) -> tuple[tuple[Need, ...], tuple[Record, ...]]:
+    """Load all that a command needs: give the needs, and the rows, each once."""
+    found = EFFECTS[type(command)]
+    needs = found.needs(command)
+    rows = load(needs)
+    if found.further is None:
+        return needs, rows
+    while more := tuple([need for need in found.further(command, rows) if need not in needs]):
+        needs += more
+        known = {(type(row), row.key): row for row in (*rows, *load(more))}
+        rows = tuple(known.values())
+    return needs, rows
 
 
 def apply(

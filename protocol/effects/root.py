@@ -5,10 +5,11 @@ from typing import Final
 import attrs
 
 from protocol.draft import Draft, Need, need
+from protocol.effects import quotas
 from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
-from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, Record, RequestSpec
 from protocol.requests import Done
 from protocol.states import Goal
 
@@ -16,12 +17,19 @@ from protocol.states import Goal
 MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 
 
-def _ledger(command: "say.TakeServer | say.ReleaseServer | say.ForgetHome") -> tuple[Need, ...]:
+def _ledger(command: "say.TakeServer | say.OweServer | say.ReleaseServer | say.ForgetHome") -> tuple[Need, ...]:
     server = command.server
     return need(Mapping, server=server), need(Permit, server=server), need(RequestSpec, server=server)
 
 
-@effect(say.TakeServer, lambda command: (*_ledger(command), need(HostFence)))
+def _quota(command: say.TakeServer, rows: tuple[Record, ...]) -> tuple[Need, ...]:
+    if command.flavor is None:
+        return ()
+    project = next((row.project for row in rows if type(row) is Mapping and row.server == command.server), "")
+    return quotas.limits(project or command.project, rows)
+
+
+@effect(say.TakeServer, lambda command: (*_ledger(command), need(HostFence)), _quota)
 def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is None:
@@ -42,6 +50,10 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         )
     if command.goal in MOVES and mapping.debt is not None:
         raise Conflict(server=command.server, action=command.goal.value, reason=_debt_of(mapping))
+    # While a move of it waits, another is refused in its cell, and what is counted is what the one that waits may need.
+    if command.flavor is not None and (mapping.project or command.project) and mapping.moved_at_us is None:
+        project = mapping.project or command.project
+        mapping = quotas.charge(draft, mapping, project=project, flavor=command.flavor)
     mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
     return say.Taken(
         mapping=mapping,
@@ -56,17 +68,18 @@ def _debt_of(mapping: Mapping) -> str:
     return f"{owed}, which is tried again until that answers; if it never will, fence its host"
 
 
-@effect(say.OweServer, lambda command: (need(Mapping, server=command.server),))
+@effect(say.OweServer, _ledger)
 def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
     mapping = draft.one(Mapping, server=command.server)
     if mapping.conversation != command.conversation:
         raise Conflict(server=command.server, action="let it go", reason=f"its mapping is {mapping}")
-    draft.put(
-        attrs.evolve(
-            mapping, conversation=None, goal=None, debt=command.conversation, debt_goal=mapping.goal,
-            debt_at=command.owed_at,
-        )
+    if mapping.goal is Goal.CONFIRM:
+        mapping = attrs.evolve(mapping, moved_at_us=None)
+    owing = attrs.evolve(
+        mapping, conversation=None, goal=None, debt=command.conversation, debt_goal=mapping.goal,
+        debt_at=command.owed_at,
     )  # fmt: skip
+    draft.put(quotas.settle(owing, draft.find(RequestSpec, server=command.server)))
     return Done()
 
 
@@ -80,7 +93,8 @@ def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
     if mapping is None or mapping.conversation != command.conversation:
         return Done()
     if mapping.cell is not None:
-        draft.put(attrs.evolve(mapping, conversation=None, goal=None))
+        free = attrs.evolve(mapping, conversation=None, goal=None)
+        draft.put(quotas.settle(free, draft.find(RequestSpec, server=command.server)))
         return Done()
     draft.drop(mapping)
     for row in (*draft.all(Permit, server=command.server), *draft.all(Mirror, server=command.server)):
@@ -103,7 +117,7 @@ def _forget_home(draft: Draft, command: say.ForgetHome, _: Moment) -> Done:
     mapping = draft.one(Mapping, server=command.server)
     if mapping.conversation != command.conversation:
         raise Conflict(server=command.server, action="lose its home", reason=f"its mapping is {mapping}")
-    draft.put(attrs.evolve(mapping, cell=None))
+    draft.put(attrs.evolve(mapping, cell=None, project="", vcpus=0, memory_mb=0, moved_at_us=None))
     if spec := draft.find(RequestSpec, server=command.server):
         draft.drop(spec)
     return Done()
@@ -144,8 +158,15 @@ def _withdraw(draft: Draft, command: say.WithdrawPermit, _: Moment) -> Permit:
     return draft.put(attrs.evolve(permit, holder=None)) if permit.holder == command.holder else permit
 
 
-@effect(say.SaveSpec, lambda command: (need(RequestSpec, server=command.server),))
-def _save_spec(draft: Draft, command: say.SaveSpec, _: Moment) -> Done:
+@effect(
+    say.SaveSpec,
+    lambda command: (need(RequestSpec, server=command.server), need(Mapping, server=command.server)),
+)
+def _save_spec(draft: Draft, command: say.SaveSpec, moment: Moment) -> Done:
+    mapping = draft.find(Mapping, server=command.server)
+    if mapping is not None and mapping.goal in {*MOVES, Goal.REVERT}:
+        moved_at_us = None if mapping.goal is Goal.REVERT else moment.now_us
+        draft.put(attrs.evolve(mapping, moved_at_us=moved_at_us))
     if command.spec is not None:
         draft.put(command.spec)
     elif spec := draft.find(RequestSpec, server=command.server):

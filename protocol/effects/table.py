@@ -10,6 +10,7 @@ from protocol.effects import (
     images,
     ports,
     power,
+    quotas,
     resize,
     revert,
     root,
@@ -22,10 +23,10 @@ from protocol.requests import Request, Role
 Requests = tuple[type[Request[Any]], ...]
 
 _MODULES: Final = (
-    capacity, confirm, delete, fencing, images, ports, power, resize, revert, root, servers, volumes,
+    capacity, confirm, delete, fencing, images, ports, power, quotas, resize, revert, root, servers, volumes,
 )  # fmt: skip
 #: Where the requests are declared that only the root's cell carries out.
-OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing"})
+OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing", "protocol.messages.quotas"})
 
 
 def _handled(role: Role, *, by_root: bool = False) -> Requests:

@@ -92,6 +92,23 @@ class CapacityExceeded(CellferryError):
 
 @declared
 @define
+class QuotaExceeded(CellferryError):
+    """A project has used up what it may have."""
+
+    code = "quota_exceeded"
+    template = (
+        "project {project} has {used} of {limit} {resource}, {wanted} more are wanted: delete servers of it, or have "
+        "an operator raise the limit with `cellferry quota set {project}`"
+    )
+    project: str
+    resource: str
+    used: int
+    limit: int
+    wanted: int
+
+
+@declared
+@define
 class PermitRefused(CellferryError):
     """A guest may not be started with that permit, or a permit not be issued yet."""
 

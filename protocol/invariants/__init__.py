@@ -89,7 +89,7 @@ _ALL: Final = (
     ),
     Invariant(
         name="accounting",
-        text="What is allocated on a host is what its servers need, and never more than it has.",
+        text="Hosts give what their servers need, never more than they have; quotas count each server once.",
         always=accounting.check,
         at_rest=accounting.check_at_rest,
     ),

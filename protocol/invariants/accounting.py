@@ -1,10 +1,10 @@
-"""Accounting: what is allocated on a host is what its servers need, and never more than it has."""
+"""Accounting: hosts give what their servers need and never more than they have; quotas count each server once."""
 
 from collections import Counter
 
 from protocol.effects.capacity import RESOURCES
 from protocol.invariants.findings import Findings, checker
-from protocol.invariants.standing import Place, busy, located, settled
+from protocol.invariants.standing import Home, Place, busy, homes, located, settled
 from protocol.records import Allocation, Flavor, Host
 from protocol.truth import Truth
 
@@ -21,6 +21,7 @@ def check(truth: Truth) -> Findings:
         for name in RESOURCES:
             if taken[name] > getattr(host, name):
                 yield host.name, f"{taken[name]} {name} are allocated, and it has {getattr(host, name)}"
+    yield from _counted(truth)
 
 
 @checker("accounting")
@@ -37,6 +38,31 @@ def check_at_rest(truth: Truth) -> Findings:
         allocated, needed = taken.get(place, Counter()), due.get(place, Counter())
         if allocated != needed:
             yield place[1], f"{dict(allocated)} are allocated, and its servers need {dict(needed)}"
+    for standing in settled(truth):
+        due_counts = _counts(standing.home, is_waiting=standing.move is not None)
+        if _of_quota(standing.home) != due_counts:
+            yield standing.server, f"{_of_quota(standing.home)} count in its project's quota, and it has {due_counts}"
+
+
+def _counted(truth: Truth) -> Findings:
+    """Ask that each server counts for its project, and for no less than it has, also in the midst of a move."""
+    for home in homes(truth):
+        if home.mapping.project != home.record.project:
+            yield home.server, f"it counts for {home.mapping.project or 'no project'}, and is {home.record.project}'s"
+        for counted, due in zip(_of_quota(home), _counts(home, is_waiting=False), strict=True):
+            if counted < due:
+                yield home.server, f"{_of_quota(home)} count in its project's quota, and it has {due} of one"
+
+
+def _of_quota(home: Home) -> tuple[int, int]:
+    return home.mapping.vcpus, home.mapping.memory_mb
+
+
+def _counts(home: Home, *, is_waiting: bool) -> tuple[int, int]:
+    flavors = [home.record.flavor]
+    if is_waiting and home.record.old_flavor is not None:
+        flavors.append(home.record.old_flavor)
+    return max(flavor.vcpus for flavor in flavors), max(flavor.memory_mb for flavor in flavors)
 
 
 def _taken(truth: Truth, *, without: frozenset[str]) -> dict[Place, Counter[str]]:

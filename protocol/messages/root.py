@@ -3,7 +3,7 @@
 import attrs
 
 from protocol.cell_path import CellPath
-from protocol.records import HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.records import Flavor, HostMapping, Mapping, Mirror, Permit, RequestSpec
 from protocol.requests import Done, Method, Request, Role, Way
 from protocol.states import Goal
 
@@ -30,6 +30,9 @@ class TakeServer(Request[Taken]):
     is_new: bool = False
     #: To delete it, behind others that have begun before: by its turn the server may be gone, which is well then.
     is_queued: bool = False
+    #: What it is to be: that counts in the quota of its project, which is this one if it is new.
+    flavor: Flavor | None = None
+    project: str = ""
 
 
 @attrs.frozen(kw_only=True)

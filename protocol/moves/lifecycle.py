@@ -16,9 +16,7 @@ from protocol.states import Goal, PowerState, TaskState, VmState
 def _take(goal: Goal) -> Step:
     return Step(
         name="take", row="-", at=at_root(),
-        run=lambda story: root.TakeServer(
-            server=story.server, conversation=story.conversation, goal=goal, is_new=goal is Goal.CREATE
-        ),
+        run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=goal),
     )  # fmt: skip
 
 
@@ -58,7 +56,13 @@ def _spawn(story: Story) -> hosts.SpawnGuest:
 
 
 PLACE = (
-    _take(Goal.CREATE),
+    Step(
+        name="take", row="-", at=at_root(),
+        run=lambda story: root.TakeServer(
+            server=story.server, conversation=story.conversation, goal=Goal.CREATE, is_new=True,
+            flavor=_new(story).flavor, project=_new(story).origin.project,
+        ),
+    ),
     Step(
         name="choose_target", row="-", at=at_root(), in_attempt=True, is_read=True,
         run=lambda story: parties.find_room(_new(story).flavor, is_volume_backed=not _new(story).image),

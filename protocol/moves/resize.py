@@ -19,7 +19,9 @@ ACQUIRE = (
     # Its undo only forbids a late take: the server is let go last, after every receiver has closed (`parties.plan`).
     Step(
         name="take", row="A0", at=at_root(),
-        run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=told.goal(story)),
+        run=lambda story: root.TakeServer(
+            server=story.server, conversation=story.conversation, goal=told.goal(story), flavor=told.order(story).flavor
+        ),
     ),
     Step(
         name="begin_move", row="A0", at=at_home,

@@ -15,7 +15,7 @@ from protocol.records.cell import (
 )
 from protocol.records.hosts import HeldPermit
 from protocol.records.partners import Attachment, Image, Port, PortBinding, Volume
-from protocol.records.root import HostFence, HostMapping, Mapping, Mirror, OwedAct, Permit, RequestSpec
+from protocol.records.root import HostFence, HostMapping, Mapping, Mirror, OwedAct, Permit, Quota, RequestSpec
 
 __all__ = [
     "CELL_RECORDS",
@@ -44,6 +44,7 @@ __all__ = [
     "Permit",
     "Port",
     "PortBinding",
+    "Quota",
     "Record",
     "RequestSpec",
     "Server",
@@ -55,7 +56,7 @@ CELL_RECORDS: tuple[type[Record], ...] = (
     Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault, Notification, Host, Allocation, Claim,
 )  # fmt: skip
 ROOT_RECORDS: tuple[type[Record], ...] = (
-    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror,
+    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror, Quota,
 )  # fmt: skip
 PARTNER_RECORDS: tuple[type[Record], ...] = (Image, Volume, Attachment, Port, PortBinding)
 HOST_RECORDS: tuple[type[Record], ...] = (HeldPermit,)

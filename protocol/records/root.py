@@ -14,6 +14,7 @@ class Mapping(Record):
 
     TABLE = "mappings"
     KEY: ClassVar[tuple[str, ...]] = ("server",)
+    INDEX: ClassVar[tuple[str, ...]] = ("project",)
 
     server: str
     cell: str | None
@@ -24,6 +25,25 @@ class Mapping(Record):
     debt: str | None = None
     debt_goal: Goal | None = None
     debt_at: str | None = None
+    #: What it counts for in the quota of its project; of none: it does not count.
+    project: str = ""
+    vcpus: int = 0
+    memory_mb: int = 0
+    #: Since when a move of it waits for confirm or revert: until then the larger of both sizes counts.
+    moved_at_us: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Quota(Record):
+    """How much a project may have; None: as much as there is."""
+
+    TABLE = "quotas"
+    KEY: ClassVar[tuple[str, ...]] = ("project",)
+
+    project: str
+    servers: int | None = None
+    vcpus: int | None = None
+    memory_mb: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from actors.kernel.ports import Accepted, Fresh
-from protocol.effects.registry import Moment, apply, needs_of
+from protocol.effects.registry import Moment, apply, gather
 from protocol.errors import (
     CellferryError,
     Expired,
@@ -200,8 +200,8 @@ class Actor:
         """Load, decide and save."""
         if type(request) is Poison:
             return Done()
-        needs = needs_of(request)
-        changes, value = apply(self.rows.load(needs), request, moment, needs=needs)
+        needs, rows = gather(request, self.rows.load)
+        changes, value = apply(rows, request, moment, needs=needs)
         if changes.puts or changes.drops:
             self.rows.save(changes)
             self.tell(changes)

@@ -10,7 +10,7 @@ from protocol.cell_path import Address
 from protocol.draft import Changes
 from protocol.effects import table
 from protocol.effects.news import news
-from protocol.effects.registry import Moment, apply, needs_of
+from protocol.effects.registry import Moment, apply, gather
 from protocol.errors import CellferryError, ImageDamaged, revive
 from protocol.messages.partners import DeleteImage, VerifyImage
 from protocol.records import Server
@@ -150,8 +150,8 @@ class ImageActor(Actor):
         yield from self._stores.image.call("delete", request.image, delete, by=self.name)
 
     def _enter(self, request: VerifyImage | DeleteImage, _checked: None, moment: Moment) -> Any:
-        needs = needs_of(request)
-        changes, value = apply(self.rows.load(needs), request, moment, needs=needs)
+        needs, rows = gather(request, self.rows.load)
+        changes, value = apply(rows, request, moment, needs=needs)
         self.rows.save(changes)
         return value
 

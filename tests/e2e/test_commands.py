@@ -49,6 +49,12 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         refused = cellferry(tmp_path, "server", "revert", "web", "--wait")
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
+        use = answered("quota", "set", "admin", "--servers", "1")
+        assert (use["servers"], use["servers_limit"], use["vcpus_limit"]) == (1, 1, None)
+        full = cellferry(tmp_path, "server", "create", "more", "--flavor", "tiny", "--image", "cirros")
+        assert full.returncode == 1
+        assert "project admin has 1 of 1 servers, 1 more are wanted" in full.stderr
+        assert answered("quota", "show", "admin") == use
         unknown = cellferry(tmp_path, "server", "show", "nope")
         assert "there is no server nope; list them with: cellferry server list" in unknown.stderr
         asked = cellferry(tmp_path, "host", "fence", "h1")

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from protocol import states
-from protocol.effects import capacity, confirm, resize, revert
+from protocol.effects import capacity, confirm, quotas, resize, revert
 from protocol.effects.history import advance, change, notify, write_history
 from protocol.messages import moves, partners, power, root
 from protocol.records import Mapping, Migration, Permit, PortBinding, RequestSpec
@@ -58,6 +58,18 @@ def allocates_no_memory(patch: Patch) -> None:
         return {**wanted(*arguments, **named), "memory_mb": 0}
 
     patch.setattr(capacity, "wanted", all_but_memory)
+
+
+@bug("accounting", mix=CALM)
+def counts_what_was_only_asked_for(patch: Patch) -> None:
+    """A server counts in its project's quota for the largest size that it was ever to have."""
+    patch.setattr(quotas, "settle", lambda mapping, _spec: mapping)
+
+
+@bug("accounting", mix=CALM)
+def counts_no_resize(patch: Patch) -> None:
+    """A resize takes nothing of its project's quota."""
+    patch.setattr(quotas, "charge", lambda _draft, mapping, **_: attrs.evolve(mapping, project="project"))
 
 
 @bug("records_agree", mix=CALM)

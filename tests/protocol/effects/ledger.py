@@ -2,8 +2,9 @@
 
 from typing import Any, Final, TypeVar
 
+from protocol.draft import Need
 from protocol.effects import table
-from protocol.effects.registry import Moment, apply, needs_of
+from protocol.effects.registry import Moment, apply, gather
 from protocol.records import Record
 from protocol.requests import Request
 
@@ -20,19 +21,21 @@ class Ledger:
 
     def do(self, command: Request[R], moment: Moment = MOMENT) -> R:
         """Load what is needed, decide, save."""
-        needs = needs_of(command)
-        loaded = tuple(
+        needs, loaded = gather(command, self._load)
+        changes, reply = apply(loaded, command, moment, needs=needs)
+        for row in changes.drops:
+            del self.rows[type(row), row.key]
+        self.rows.update({(type(row), row.key): row for row in changes.puts})
+        return reply
+
+    def _load(self, needs: tuple[Need, ...]) -> tuple[Record, ...]:
+        return tuple(
             row
             for (kind, _), row in self.rows.items()
             if any(
                 kind is need.record and all(getattr(row, name) == value for name, value in need.where) for need in needs
             )
         )
-        changes, reply = apply(loaded, command, moment)
-        for row in changes.drops:
-            del self.rows[type(row), row.key]
-        self.rows.update({(type(row), row.key): row for row in changes.puts})
-        return reply
 
     def all(self, record: type[Any]) -> list[Any]:
         """List the rows of a class."""

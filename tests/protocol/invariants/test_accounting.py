@@ -1,10 +1,12 @@
 """Allocations that do not add up, or exceed a host, break `accounting`."""
 
+import attrs
 import pytest
 
-from protocol.records import Allocation, Host
+from protocol.records import Allocation, Host, Mapping, Server
 from tests.protocol.invariants.killers import Killer, add, always, at_rest, change, drop, prove
 from tests.protocol.invariants.worlds import (
+    BIG,
     EU,
     MOVE,
     SMALL,
@@ -31,6 +33,14 @@ KILLERS = (
     at_rest("a volume-backed server's held place takes disk", verify_resize_volume_backed,
             change(Allocation, {"consumer": MOVE}, disk_gb=5)),
     at_rest("a server has nothing", active, drop(Allocation), also=("no_leaks",)),
+    always("a server counts for another project", active, change(Mapping, project="q")),
+    always("a server counts for nobody", active, change(Mapping, project="")),
+    always("a server counts for less than its processors", active, change(Mapping, vcpus=0)),
+    always("a server counts for less than its memory", active, change(Mapping, memory_mb=511)),
+    at_rest("a server counts for more than its processors", active, change(Mapping, vcpus=2)),
+    at_rest("a server counts for more than its memory", active, change(Mapping, memory_mb=1024)),
+    at_rest("a server that may go back to more counts for what it has", verify_resize,
+            change(Server, old_flavor=attrs.evolve(BIG, memory_mb=4096), at=US), also=("records_agree",)),
     at_rest("a server has its flavor twice", active, add(allocation(MOVE, "h1", SMALL), at=EU), also=("no_leaks",)),
 )  # fmt: skip
 

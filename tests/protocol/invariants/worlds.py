@@ -220,7 +220,7 @@ def settled(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     server = record(EU, "h1", runs=runs, is_volume_backed=is_volume_backed)
     return truth(
         root=(
-            Mapping(server=S, cell=str(EU), generation=1),
+            Mapping(server=S, cell=str(EU), generation=1, project="p", vcpus=1, memory_mb=512),
             Permit(server=S, number=1, holder=EU_H1),
             RequestSpec(server=S, flavor=SMALL, availability_zone="eu"),
             mirror(server, EU),
@@ -265,7 +265,7 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     kept = () if is_volume_backed else (kept_disk(),)
     return truth(
         root=(
-            Mapping(server=S, cell=str(US), generation=2),
+            Mapping(server=S, cell=str(US), generation=2, project="p", vcpus=2, memory_mb=1024, moved_at_us=1),
             Permit(server=S, number=2, holder=US_H3),
             RequestSpec(server=S, flavor=BIG, availability_zone="us"),
             mirror(target, US),
