@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -59,11 +60,14 @@ def test_no_death_of_a_share_breaks_a_promise_of_the_real_actors(name: str) -> N
     assert not complaints(result)
 
 
+def inner_share(story: Story) -> Iterator[Trial]:
+    return share_of((trial for trial in singles(story) if NOT_INNER not in trial.name), INNER_SHARE)
+
+
 @pytest.mark.parametrize("name", STORIES)
 def test_no_death_of_a_larger_share_breaks_a_promise_of_the_pure_cores(name: str) -> None:
     """The same deaths, and more of them, where they cost less."""
-    deaths = (trial for trial in singles(STORIES[name]) if NOT_INNER not in trial.name)
-    result = exhaust(share_of(deaths, INNER_SHARE), level=INNER, jobs=1)
+    result = exhaust(inner_share(STORIES[name]), level=INNER, jobs=1)
     assert result.trials
     assert not complaints(result)
 
@@ -75,6 +79,13 @@ def test_the_share_is_of_150_deaths_at_least_and_every_process_dies_in_it() -> N
     assert len(deaths) >= 150
     assert {death.where for death in deaths} == set(process_names(LAYOUT))
     assert {death.point.rpartition("/")[2] for death in deaths} >= set(POSITIONS)
+
+
+def test_both_shares_are_of_600_deaths_at_least() -> None:
+    """So many different deaths are tried whenever the tests run."""
+    real = {trial.name for story in STORIES.values() for trial in share_of(singles(story), REAL_SHARE)}
+    inner = {trial.name for story in STORIES.values() for trial in inner_share(story)}
+    assert len(real | inner) >= 600
 
 
 def test_the_stories_pass_every_position_of_every_step_and_every_undo_of_a_move() -> None:
