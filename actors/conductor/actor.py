@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 #: How long an order waits for its decision before it is to be asked again: less than whoever placed it waits.
 DECIDED_S: Final = 25.0
+#: How long an order that has the server waits for its cell to let it in, and one that it did not let in for its server
+#: to be free again: a cell that is away holds up no user.
+LET_IN_S: Final = 3.0
 #: How long a watch waits for news before it says that there is none.
 WATCH_S: Final = 20.0
 
@@ -102,6 +105,9 @@ class Conductor:
         journal, waits_for = await self._conversations.read(conversation)
         with anyio.move_on_after(DECIDED_S):
             while verdict(journal) is None:
+                journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
+        with anyio.move_on_after(LET_IN_S):
+            while (found := verdict(journal)) is not None and found.is_open:
                 journal, waits_for = await self._conversations.changed(conversation, seen=len(journal.entries))
         decided = verdict(journal)
         if decided is None:

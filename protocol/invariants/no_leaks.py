@@ -54,7 +54,7 @@ def check_at_rest(truth: Truth) -> Findings:
             if not _is_on(trace, off):
                 yield server, f"missing: {' '.join(trace)}"
     yield from _files(truth)
-    yield from _memories(truth)
+    yield from memories(truth)
 
 
 def _is_on(trace: Trace, hosts: frozenset[str]) -> bool:
@@ -158,7 +158,7 @@ def _files(truth: Truth) -> Findings:
             yield file, "an image file without an image"
 
 
-def _memories(truth: Truth) -> Findings:
+def memories(truth: Truth) -> Findings:
     """Ask actors to have forgotten what lies behind the lowest open epoch, and to have told what they had to tell."""
     unclosed = [each for each in truth.conversations if not each.is_closed]
     names = {each.conversation for each in unclosed}

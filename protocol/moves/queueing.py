@@ -9,12 +9,14 @@ import attrs
 
 from protocol.bodies import decode_body
 from protocol.errors import CellferryError, Conflict, ErrorReport
-from protocol.journal import Journal, Kind
+from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.moves.parties import Brief
 from protocol.states import Goal
 
-#: Every plan begins by taking the server: the user hears as soon as that is decided.
+#: Every plan begins by taking the server: until that is decided its user hears nothing.
 FIRST_STEP: Final = "take"
+#: The steps by which a cell lets an order in, or refuses it with nothing changed.
+DOORS: Final = frozenset({"begin", "begin_move", "begin_confirm", "begin_revert", "begin_delete"})
 
 
 @attrs.frozen(kw_only=True)
@@ -58,18 +60,33 @@ class Verdict:
     """What the user is told of an order: it is accepted, or refused for this."""
 
     refusal: ErrorReport | None = None
+    #: It has the server, and its cell has not let it in yet; or that has refused it, and the server is not free yet.
+    is_open: bool = False
 
 
 def verdict(journal: Journal) -> Verdict | None:
     """Tell what is decided about an order; None: nothing yet."""
-    first = journal.entries[0]
+    first, last = journal.entries[0], journal.entries[-1]
     if decode_body(first.payload, Brief).is_queued:
         # What waits behind others is never refused: it is durable, and has its turn.
         return Verdict()
+    found: Verdict | None = None
     for entry in journal.entries:
-        is_take = entry.step == FIRST_STEP and not entry.is_undo
-        if is_take and entry.kind is Kind.DONE:
-            return Verdict()
-        if entry.kind is Kind.ABORTED or (is_take and entry.kind is Kind.REFUSED):
+        is_taking = entry.step == FIRST_STEP and not entry.is_undo
+        is_door = entry.step in DOORS and not entry.is_undo
+        if entry.kind is Kind.ABORTED or (is_taking and entry.kind is Kind.REFUSED):
             return Verdict(refusal=decode_body(entry.payload, ErrorReport))
-    return None
+        if is_taking and entry.kind is Kind.DONE:
+            found = Verdict(is_open=journal.goal is not Goal.CREATE)
+        elif is_door and entry.kind is Kind.DONE:
+            return Verdict()
+        elif (refusal := _refusal(entry, is_door=is_door)) is not None:
+            return Verdict(refusal=refusal, is_open=last.kind is not Kind.RELEASED)
+    return found
+
+
+def _refusal(entry: Entry, *, is_door: bool) -> ErrorReport | None:
+    if is_door and entry.kind is Kind.REFUSED:
+        return decode_body(entry.payload, ErrorReport)
+    # Its cell never let it in, though it did not refuse: it was away for too long.
+    return decode_body(entry.payload, Ending).cause if entry.kind is Kind.END else None

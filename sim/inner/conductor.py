@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from actors.conductor.actor import DECIDED_S, ORDERS, goal_of
+from actors.conductor.actor import DECIDED_S, LET_IN_S, ORDERS, goal_of
 from actors.kernel.conversation import FOLLOW_S
 from protocol.bodies import encode_body
 from protocol.cell_path import Address
@@ -110,10 +110,17 @@ class Conductor(Actor):
             if self.setting.agenda.now_s - since_s >= DECIDED_S:
                 reason = self.journals.kept[conversation].waits_for or "it is not decided yet"
                 raise Unavailable(what=f"conversation {conversation}", reason=reason)
-            yield LOOK_S if conversation in self.running else FOLLOW_S
+            yield self._pause_s(conversation)
+        since_s = self.setting.agenda.now_s
+        while decided.is_open and self.setting.agenda.now_s - since_s < LET_IN_S:
+            yield self._pause_s(conversation)
+            decided = verdict(self.journals.read(conversation)) or decided
         if decided.refusal is not None:
             raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)
+
+    def _pause_s(self, conversation: str) -> float:
+        return LOOK_S if conversation in self.running else FOLLOW_S
 
     # --- conversations -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from actors.wire.topology import dead_letter_queue
+from protocol.invariants.no_leaks import memories
 from sim.brokers.traffic import glance
 from sim.faults import FaultKind
 from sim.stages.loop import WorldStage
@@ -104,6 +105,11 @@ class WireStage(WorldStage):
                         await wire.purge(queue)
 
         return anyio.run(main)
+
+    def _unfinished(self) -> list[str]:
+        # A sweep takes as long as the broker does: a few looks are no measure of it, as they are in virtual time.
+        remembering = (f"{actor} has not forgotten: it {text}" for actor, text in memories(self.world.peek()))
+        return [*super()._unfinished(), *remembering]
 
     def add(self, fault: Fault) -> None:
         """Let a fault loose that this stage can bring about."""

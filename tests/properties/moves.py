@@ -69,7 +69,9 @@ class Moves(RuleBasedStateMachine):
     def create(self, server: str, then_s: float) -> None:
         if self._id(server) in self._deleted:
             self._ids[server] = f"{server}-{next(self._numbers)}"
-        self.live.order(Act.CREATE, self._id(server), volume=f"data-{server}")
+        # The volume may be its predecessor's still, to whom it was attached: that would be refused, and rightly so.
+        volume = f"data-{server}" if server not in self._ids else ""
+        self.live.order(Act.CREATE, self._id(server), volume=volume)
         self.live.pass_time(then_s)
 
     @rule(act=ACTS, then_s=TIMES_S)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.bodies import encode_body
 from protocol.cell_path import CellPath
 from protocol.errors import Conflict, report
-from protocol.journal import Entry, Journal, Kind
+from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.messages.orders import DeleteServer
 from protocol.messages.servers import Origin
 from protocol.moves.parties import Brief
-from protocol.moves.queueing import FIRST_STEP, Admit, Other, TurnAway, Verdict, admit, verdict
+from protocol.moves.plans import PLANS
+from protocol.moves.queueing import DOORS, FIRST_STEP, Admit, Other, TurnAway, Verdict, admit, verdict
 from protocol.states import Goal
 
 ROOT = CellPath.parse("api")
@@ -38,21 +40,40 @@ def journal(*entries: Entry, is_queued: bool = False) -> Journal:
     return Journal(conversation="c1", server="s1", goal=Goal.DELETE, entries=(begin, *entries))
 
 
-def entry(kind: Kind, *, is_undo: bool = False) -> Entry:
-    step = "" if kind is Kind.ABORTED else FIRST_STEP
+def entry(kind: Kind, step: str = FIRST_STEP, *, is_undo: bool = False) -> Entry:
     payload = b"" if kind is Kind.INTENT else encode_body(REFUSAL)
+    if kind is Kind.END:
+        payload = encode_body(Ending(is_success=False, cause=REFUSAL))
     return Entry(seq=1, epoch=1, kind=kind, at_us=0, step=step, is_undo=is_undo, payload=payload)
 
 
-def test_a_user_hears_when_the_server_is_taken_or_refused() -> None:
-    """Before that nothing is decided; the undo of a taking decides nothing."""
+def test_a_user_hears_when_the_server_is_taken_and_its_cell_lets_the_order_in_or_one_refuses() -> None:
+    """Before that nothing is decided; the undo of a step decides nothing."""
+    taken, door = entry(Kind.DONE), "begin_delete"
     assert verdict(journal()) is verdict(journal(entry(Kind.INTENT))) is None
     assert verdict(journal(entry(Kind.DONE, is_undo=True))) is None
-    assert verdict(journal(entry(Kind.DONE))) == Verdict()
     assert verdict(journal(entry(Kind.REFUSED))) == Verdict(refusal=REFUSAL)
+    assert verdict(journal(taken)) == verdict(journal(taken, entry(Kind.INTENT, door))) == Verdict(is_open=True)
+    assert verdict(journal(taken, entry(Kind.DONE, "look"))) == Verdict(is_open=True)
+    assert verdict(journal(taken, entry(Kind.DONE, door))) == Verdict()
+    assert verdict(journal(taken, entry(Kind.REFUSED, door))) == Verdict(refusal=REFUSAL, is_open=True)
+    assert verdict(journal(taken, entry(Kind.REFUSED, door), entry(Kind.RELEASED, ""))) == Verdict(refusal=REFUSAL)
+    assert verdict(journal(taken, entry(Kind.REFUSED, "forget_home"))) == Verdict(is_open=True)
 
 
-def test_whoever_waits_behind_others_is_accepted_at_once_and_whoever_is_ended_first_is_refused() -> None:
-    """The one is durable and has its turn; the other never had the server."""
-    assert verdict(journal(is_queued=True)) == Verdict()
-    assert verdict(journal(entry(Kind.ABORTED))) == Verdict(refusal=REFUSAL)
+def test_what_failed_before_it_was_let_in_is_refused_and_what_failed_later_was_accepted() -> None:
+    """Whoever asks again late hears what whoever asks in time hears."""
+    taken, end = entry(Kind.DONE), entry(Kind.END, "")
+    assert verdict(journal(taken, end)) == Verdict(refusal=REFUSAL, is_open=True)
+    assert verdict(journal(taken, entry(Kind.DONE, "begin_delete"), end)) == Verdict()
+
+
+def test_a_create_is_accepted_when_its_server_is_taken() -> None:
+    """No cell has it yet."""
+    assert verdict(attrs.evolve(journal(entry(Kind.DONE)), goal=Goal.CREATE)) == Verdict()
+
+
+def test_every_plan_but_a_creates_has_a_door() -> None:
+    """What is let in nowhere would keep its user waiting for nothing."""
+    has_door = {goal: any(step.name in DOORS for step in plan.steps) for goal, plan in PLANS.items()}
+    assert [goal for goal, has in has_door.items() if not has] == [Goal.CREATE]
