@@ -18,9 +18,12 @@ SEEDS: Final = range(6)
 
 
 def ordered_at_once(seed: int) -> Outcome:
-    """Order a confirm again and again where there is nothing to confirm: each has the server for an instant."""
+    """Order a confirm again and again where there is nothing to confirm: each has the server for an instant.
+
+    One conductor lets the orders of a server in one by one, two of them do not.
+    """
     case = Case(
-        seed=seed, cells=3, hosts=2, minutes=1.0,
+        seed=seed, cells=3, hosts=2, conductors=2, minutes=1.0,
         setup=(Op(name="create", act=Act.CREATE, server="s1"),),
         ops=tuple(Op(name=f"o{n}", act=Act.CONFIRM, server="s1", at_s=1.0 + n * APART_S) for n in range(ORDERS)),
     )  # fmt: skip
