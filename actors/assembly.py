@@ -101,14 +101,14 @@ def cell(ports: Ports, here: CellPath, store: Store) -> Member:
     return _member(post, cell_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock))
 
 
-def conductor(ports: Ports, root: CellPath, store: Store, *, slot: str = "") -> Member:
+def conductor(ports: Ports, root: CellPath, store: Store, *, slot: str = "", confirm_after_s: int = 0) -> Member:
     """Make a replica of the conductor; `slot`: which one, if not that of its process."""
     slot = slot or ports.slot
     post = ports.post(root, "conductor", slot=slot)
     made = Conductor(
         post=post, store=store, inbox=ports.inbox, journals=ports.journals, clock=ports.clock, random=ports.random,
         # A slot that was started again is another owner than its former self, which may only have stood still.
-        owner=f"conductor:{slot}#{ports.ids.new().hex()}",
+        owner=f"conductor:{slot}#{ports.ids.new().hex()}", confirm_after_s=confirm_after_s,
     )  # fmt: skip
     return _member(post, made)
 

@@ -323,7 +323,8 @@ class Parts:
             case Duty.HOST:
                 return (self._host(task, store),)
             case Duty.CONDUCTOR:
-                return (assembly.conductor(ports, cell, store, slot=str(task.replica)),)
+                after_s = self.deployment.cloud.moves.confirm_after_s
+                return (assembly.conductor(ports, cell, store, slot=str(task.replica), confirm_after_s=after_s),)
             case Duty.IMAGE:
                 return (assembly.image(ports, cell, store, site.images),)
             case Duty.VOLUME:

@@ -20,16 +20,16 @@ class Need:
     """Rows that a command reads: those of one class whose fields have these values."""
 
     record: type[Record]
-    where: tuple[tuple[str, str], ...]
+    where: tuple[tuple[str, str | bool], ...]
 
-    def covers(self, record: type[Record], where: Mapping[str, str]) -> bool:
+    def covers(self, record: type[Record], where: Mapping[str, str | bool]) -> bool:
         """Tell whether every row of that query is among these rows."""
         if record is not self.record:
             return False
         return all(where.get(name) == value for name, value in self.where)
 
 
-def need(record: type[Record], /, **where: str) -> Need:
+def need(record: type[Record], /, **where: str | bool) -> Need:
     """Name the rows of `record` whose fields equal `where`."""
     return Need(record, tuple(sorted(where.items())) if len(where) > 1 else tuple(where.items()))
 
@@ -55,7 +55,7 @@ class Draft:
         self._before: dict[At, Record] = {}
         self._now: dict[At, Record] | None = None
 
-    def all(self, record: type[R], /, **where: str) -> tuple[R, ...]:
+    def all(self, record: type[R], /, **where: str | bool) -> tuple[R, ...]:
         """List the rows of that class with those values, by key."""
         assert self._is_declared(record, where), f"{record.__name__} {where} is not declared"
         now = self._read if self._now is None else self._now.values()
@@ -64,7 +64,7 @@ class Draft:
             rows.sort(key=_KEY)
         return cast("tuple[R, ...]", tuple(rows))
 
-    def _is_declared(self, record: type[Record], where: Mapping[str, str]) -> bool:
+    def _is_declared(self, record: type[Record], where: Mapping[str, str | bool]) -> bool:
         for needed in self._needs:  # noqa: SIM110  a generator costs more than it says, and this is asked all the time
             if needed.covers(record, where):
                 return True

@@ -136,6 +136,7 @@ class Scenario(Weather):
         memory_mb: Mapping[str, int] | None = None,
         cloud_file: Path | None = None,
         conductors: int = 1,
+        confirm_after_s: int = 0,
         seed: int = 1,
         on: Callable[..., Stage] = LoopStage,
     ) -> T:
@@ -145,10 +146,15 @@ class Scenario(Weather):
         c2... below the root `api`), or what they name: `hosts={"h1": "api!eu", "h2": "api!us"}`, where cells without
         hosts may be named in `cells`; or that of a TOML file.  `memory_mb` says which hosts are smaller than usual.
         Of several `conductors` the first is the actor `conductor`, the next ones `conductor~1`, `conductor~2`...
+        Moves are confirmed by themselves that have waited for `confirm_after_s`, unless that is 0.
         Another `seed` is another order of all that is concurrent.  `on` makes the stage.
         """
         layout = cloud(cells=cells, hosts=hosts, memory_mb=memory_mb or {}, file=cloud_file)
-        layout = attrs.evolve(layout, conductors=max(layout.conductors, conductors))
+        layout = attrs.evolve(
+            layout,
+            conductors=max(layout.conductors, conductors),
+            confirm_after_s=confirm_after_s or layout.confirm_after_s,
+        )
         stage = on(layout, seed)
         return stage.run(lambda: story(cls(stage)))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from actors.conductor.confirming import Confirming
 from actors.conductor.fencing import Fencing
 from actors.kernel.actor import Actor
 from actors.kernel.conversation import Conversations
@@ -49,7 +50,8 @@ class Conductor:
     """One replica of the conductor."""
 
     def __init__(
-        self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str
+        self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str,
+        confirm_after_s: int = 0,
     ) -> None:  # fmt: skip
         self._root = post.me.cell
         self._store = store
@@ -57,6 +59,10 @@ class Conductor:
         self._conversations = Conversations(
             post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
             plan_of=PLANS.__getitem__,
+        )  # fmt: skip
+        self._confirming = Confirming(
+            post=post, store=store, journals=journals, clock=clock, conversations=self._conversations,
+            after_s=confirm_after_s,
         )  # fmt: skip
         self._fencing = Fencing(post=post, store=store, journals=journals)
         takes = ORDERS
@@ -80,6 +86,7 @@ class Conductor:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 await self._conversations.resume(tasks)
+                self._confirming.start(tasks)
                 await self._actor.run(task_status=task_status)
         finally:
             await self._conversations.let_go()

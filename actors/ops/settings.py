@@ -154,6 +154,19 @@ class DeploymentSettings:
     prefix: str = attrs.field(default=PREFIX, validator=_prefix)
 
 
+def _seconds(_settings: object, field: attrs.Attribute[int], value: int) -> None:
+    if value:
+        _check_amount(field.name, value)
+
+
+@attrs.frozen(kw_only=True)
+class MovesSettings:
+    """What holds for moves."""
+
+    #: So long after it is done a move is confirmed that nobody has confirmed or reverted; 0: never.
+    confirm_after_s: int = attrs.field(default=0, validator=_seconds)
+
+
 @attrs.frozen(kw_only=True)
 class Cloud:
     """Everything that a deployment is made of.  Valid from birth: what does not fit together raises `SettingsError`."""
@@ -165,6 +178,7 @@ class Cloud:
     volumes: tuple[VolumeSettings, ...] = ()
     conductors: int = attrs.field(default=1, validator=_amount(CONDUCTORS_MAX))
     driver: str = attrs.field(default=DRIVERS[0], validator=_driver)
+    moves: MovesSettings = MovesSettings()
     deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:

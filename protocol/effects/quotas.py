@@ -56,7 +56,7 @@ def used(mappings: tuple[Mapping, ...]) -> dict[str, int]:
 
 def settle(mapping: Mapping, spec: RequestSpec | None) -> Mapping:
     """Count a server for what it is, and no more: nothing that was begun with it may still make it larger."""
-    if spec is None or not mapping.project or mapping.moved_at_us is not None:
+    if spec is None or not mapping.project or mapping.is_moved:
         return mapping
     return attrs.evolve(mapping, vcpus=spec.flavor.vcpus, memory_mb=spec.flavor.memory_mb)
 

@@ -10,7 +10,7 @@ from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
 from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, Record, RequestSpec
-from protocol.requests import Done
+from protocol.requests import PAGE_MAX, Done
 from protocol.states import Goal
 
 #: What must wait until nothing is owed: the next move would meet what the last one has left.
@@ -51,7 +51,7 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     if command.goal in MOVES and mapping.debt is not None:
         raise Conflict(server=command.server, action=command.goal.value, reason=_debt_of(mapping))
     # While a move of it waits, another is refused in its cell, and what is counted is what the one that waits may need.
-    if command.flavor is not None and (mapping.project or command.project) and mapping.moved_at_us is None:
+    if command.flavor is not None and (mapping.project or command.project) and not mapping.is_moved:
         project = mapping.project or command.project
         mapping = quotas.charge(draft, mapping, project=project, flavor=command.flavor)
     mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
@@ -74,7 +74,7 @@ def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
     if mapping.conversation != command.conversation:
         raise Conflict(server=command.server, action="let it go", reason=f"its mapping is {mapping}")
     if mapping.goal is Goal.CONFIRM:
-        mapping = attrs.evolve(mapping, moved_at_us=None)
+        mapping = attrs.evolve(mapping, is_moved=False)
     owing = attrs.evolve(
         mapping, conversation=None, goal=None, debt=command.conversation, debt_goal=mapping.goal,
         debt_at=command.owed_at,
@@ -117,7 +117,7 @@ def _forget_home(draft: Draft, command: say.ForgetHome, _: Moment) -> Done:
     mapping = draft.one(Mapping, server=command.server)
     if mapping.conversation != command.conversation:
         raise Conflict(server=command.server, action="lose its home", reason=f"its mapping is {mapping}")
-    draft.put(attrs.evolve(mapping, cell=None, project="", vcpus=0, memory_mb=0, moved_at_us=None))
+    draft.put(attrs.evolve(mapping, cell=None, project="", vcpus=0, memory_mb=0, is_moved=False))
     if spec := draft.find(RequestSpec, server=command.server):
         draft.drop(spec)
     return Done()
@@ -165,8 +165,7 @@ def _withdraw(draft: Draft, command: say.WithdrawPermit, _: Moment) -> Permit:
 def _save_spec(draft: Draft, command: say.SaveSpec, moment: Moment) -> Done:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is not None and mapping.goal in {*MOVES, Goal.REVERT}:
-        moved_at_us = None if mapping.goal is Goal.REVERT else moment.now_us
-        draft.put(attrs.evolve(mapping, moved_at_us=moved_at_us))
+        draft.put(attrs.evolve(mapping, is_moved=mapping.goal in MOVES, moved_at_us=moment.now_us))
     if command.spec is not None:
         draft.put(command.spec)
     elif spec := draft.find(RequestSpec, server=command.server):
@@ -206,6 +205,19 @@ def _list(draft: Draft, _: say.ListServers, __: Moment) -> say.ServerList:
     return say.ServerList(
         servers=tuple(
             mirror for mirror in draft.all(Mirror) if homes.get(mirror.server) == mirror.cell and not mirror.is_gone
+        )
+    )
+
+
+@effect(say.ListWaitingMoves, lambda _: (need(Mapping, is_moved=True),))
+def _list_waiting(draft: Draft, command: say.ListWaitingMoves, moment: Moment) -> say.WaitingMoves:
+    since_us = moment.now_us - command.for_us
+    waiting = [row for row in draft.all(Mapping, is_moved=True) if row.moved_at_us <= since_us]
+    free = [row for row in waiting if row.conversation is None]
+    return say.WaitingMoves(
+        moves=tuple(
+            say.WaitingMove(server=row.server, project=row.project, moved_at_us=row.moved_at_us)
+            for row in sorted(free, key=lambda row: (row.moved_at_us, row.server))[:PAGE_MAX]
         )
     )
 

@@ -196,6 +196,31 @@ class PageServers(Request[ServerPage]):
 
 
 @attrs.frozen(kw_only=True)
+class WaitingMove:
+    """A move that waits for confirm or revert, and since when."""
+
+    server: str
+    project: str
+    moved_at_us: int
+
+
+@attrs.frozen(kw_only=True)
+class WaitingMoves:
+    """Some moves that wait, the oldest first."""
+
+    moves: tuple[WaitingMove, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ListWaitingMoves(Request[WaitingMoves]):
+    """List the moves that have waited for so long, by the root's own clock, and that nobody is about to settle."""
+
+    METHOD = Method(name="list_waiting_moves", at=Role.CELL, way=Way.NONE)
+
+    for_us: int
+
+
+@attrs.frozen(kw_only=True)
 class HostList:
     """Compute hosts and their cells."""
 

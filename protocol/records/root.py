@@ -14,7 +14,7 @@ class Mapping(Record):
 
     TABLE = "mappings"
     KEY: ClassVar[tuple[str, ...]] = ("server",)
-    INDEX: ClassVar[tuple[str, ...]] = ("project",)
+    INDEX: ClassVar[tuple[str, ...]] = ("project", "is_moved")
 
     server: str
     cell: str | None
@@ -29,8 +29,9 @@ class Mapping(Record):
     project: str = ""
     vcpus: int = 0
     memory_mb: int = 0
-    #: Since when a move of it waits for confirm or revert: until then the larger of both sizes counts.
-    moved_at_us: int | None = None
+    #: A move of it waits for confirm or revert, and since when: until then the larger of both sizes counts.
+    is_moved: bool = False
+    moved_at_us: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -47,6 +47,7 @@ class Layout:
     hosts: dict[str, CellPath] = attrs.field(factory=_hosts)
     records: dict[str, Host] = attrs.field(factory=dict)
     conductors: int = 1  # Replicas that run at once.
+    confirm_after_s: int = 0  # So long after it is done a move is confirmed that nobody has settled; 0: never.
 
     @classmethod
     def tree(cls, *, cells: int, hosts: int, conductors: int = 1) -> "Layout":
@@ -74,6 +75,7 @@ class Layout:
             cells=tuple(cell.path for cell in cloud.cells),
             hosts={host.name: host.cell for host in cloud.hosts},
             conductors=cloud.conductors,
+            confirm_after_s=cloud.moves.confirm_after_s,
             records={
                 host.name: Host(
                     name=host.name, vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,

@@ -27,6 +27,7 @@ from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Form
 from sim.history import Journaled, Noted
 from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.confirming import Confirming
 from sim.inner.conversing import Asking, Run
 from sim.inner.memory import Reply
 from sim.inner.patience import Patience
@@ -138,6 +139,9 @@ class Conductor(Actor):
         """Go on with what this slot had; from now on, take over what others let lie, and sweep after all."""
         self.sweep()
         self.process.later(0.0, Tending(self).begin)
+        if after_s := self.setting.layout.confirm_after_s:
+            root = self.actors[Address(self.cell, "cell")]
+            self.process.later(0.0, Confirming(self, root, after_s=after_s).look)
 
     def adopt(self, conversation: str) -> None:
         """Carry out what is this replica's, unless a mistake of ours has ended it."""

@@ -10,7 +10,15 @@ from typing import Any, Final
 import attrs
 
 from actors.ops import settings
-from actors.ops.settings import CellSettings, Cloud, DeploymentSettings, HostSettings, ImageSettings, VolumeSettings
+from actors.ops.settings import (
+    CellSettings,
+    Cloud,
+    DeploymentSettings,
+    HostSettings,
+    ImageSettings,
+    MovesSettings,
+    VolumeSettings,
+)
 from protocol.errors import CODES, argument_types
 from protocol.methods import METHODS
 from protocol.records import Flavor
@@ -167,6 +175,7 @@ TABLES: Final[Mapping[str, type[attrs.AttrsInstance]]] = {
     "flavors": Flavor,
     "images": ImageSettings,
     "volumes": VolumeSettings,
+    "moves": MovesSettings,
     "deployment": DeploymentSettings,
 }
 LIMITS: Final = {
@@ -192,6 +201,7 @@ def settings_page() -> str:
         f"`driver` is one of {listed(settings.DRIVERS)}.",
         f"`conductors`, from 1 to {settings.CONDUCTORS_MAX}: so many replicas of the conductor run at once.",
         f"`broker` and `wire` are URLs by {listed(settings.BROKERS)}, `store` is one by {listed(settings.STORES)}.",
+        "`confirm_after_s`: so long after it is done a move is confirmed that nobody has settled; 0: never.",
         "`[deployment]` is for `cellferry run` and what speaks to it; `cellferry demo` has options instead.",
         "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
         f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
@@ -214,4 +224,6 @@ def _type(kind: Any) -> str:
 
 
 def _default(value: object) -> str:
+    if attrs.has(type(value)):
+        return "its own defaults"
     return "none" if value in (None, ()) else "empty" if value == "" else code(str(value))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.ops.settings import SettingsError, load_cloud, parse_cloud
 from protocol.cell_path import CellPath
+from sim.cases.layout import Layout
 from tests.actors.cli.clouds import CLOUD
 from tests.tidy_rules import ROOT
 
@@ -50,6 +51,16 @@ def test_what_is_wrong_is_refused_with_its_path(good: str, bad: str, said: str) 
     with pytest.raises(SettingsError) as refused:
         parse_cloud(CLOUD.replace(good, bad, 1).encode())
     assert said in str(refused.value)
+
+
+def test_how_long_a_move_waits_for_its_user_is_for_ever_unless_the_file_says_it(tmp_path: Path) -> None:
+    """In whole seconds, also in a simulated cloud of that file; a time that has passed before is refused."""
+    assert parse_cloud(CLOUD.encode()).moves.confirm_after_s == 0
+    for text in ("60", "0"):
+        (tmp_path / "cloud.toml").write_text(f"{CLOUD}\n[moves]\nconfirm_after_s = {text}\n")
+        assert Layout.load(tmp_path / "cloud.toml").confirm_after_s == int(text)
+    with pytest.raises(SettingsError, match=r"moves\.confirm_after_s: it must be from 1 to"):
+        parse_cloud(f"{CLOUD}\n[moves]\nconfirm_after_s = -1\n".encode())
 
 
 def test_a_password_is_never_shown() -> None:

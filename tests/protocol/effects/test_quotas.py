@@ -168,7 +168,7 @@ def test_what_fails_while_a_move_waits_changes_nothing_of_what_counts() -> None:
         do(ledger, refused, release())
         assert use(ledger) == (1, 4, 2048), refused.goal
         (mapping,) = ledger.all(Mapping)
-        assert mapping.moved_at_us is not None, refused.goal
+        assert mapping.is_moved, refused.goal
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["create", "delete", "up", "down"])), max_size=20))

@@ -257,3 +257,23 @@ def test_a_listing_shows_each_server_once_where_its_mapping_says() -> None:
 def test_no_change_is_no_news() -> None:
     """Only servers and hosts are told of; the rest of it is proved where they are told."""
     assert news(Changes(puts=(SPEC,), drops=(HOME,)), MOMENT) == ()
+
+
+def test_moves_that_wait_are_listed_when_they_have_waited_for_so_long_and_nobody_has_them() -> None:
+    """The oldest first; by the root's own clock, and to the very microsecond."""
+    moved = attrs.evolve(HOME, is_moved=True, project="p", moved_at_us=100)
+    ledger = Ledger(
+        moved,
+        attrs.evolve(moved, server="older", moved_at_us=50),
+        attrs.evolve(moved, server="taken", conversation="a"),
+        attrs.evolve(moved, server="at home", is_moved=False),
+    )
+
+    def listed(now_us: int) -> list[tuple[str, int]]:
+        found = ledger.do(say.ListWaitingMoves(for_us=10), attrs.evolve(MOMENT, now_us=now_us))
+        assert {move.project for move in found.moves} <= {"p"}
+        return [(move.server, move.moved_at_us) for move in found.moves]
+
+    assert listed(59) == []
+    assert listed(109) == [("older", 50)]
+    assert listed(110) == [("older", 50), ("s1", 100)]

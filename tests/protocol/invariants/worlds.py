@@ -265,7 +265,7 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     kept = () if is_volume_backed else (kept_disk(),)
     return truth(
         root=(
-            Mapping(server=S, cell=str(US), generation=2, project="p", vcpus=2, memory_mb=1024, moved_at_us=1),
+            Mapping(server=S, cell=str(US), generation=2, project="p", vcpus=2, memory_mb=1024, is_moved=True),
             Permit(server=S, number=2, holder=US_H3),
             RequestSpec(server=S, flavor=BIG, availability_zone="us"),
             mirror(target, US),

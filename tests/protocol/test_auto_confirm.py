@@ -1,0 +1,77 @@
+"""Which conversation confirms a move by itself follows from the move alone, and from what came of those before."""
+
+from typing import Final
+
+import pytest
+
+from protocol.bodies import encode_body
+from protocol.journal import Ending, Entry, Journal, Kind
+from protocol.messages.root import WaitingMove
+from protocol.moves.auto_confirm import AGAIN_US, USER, next_conversation, order_of
+from protocol.states import Goal
+
+MOVE: Final = WaitingMove(server="s1", project="p", moved_at_us=5)
+NOW_US: Final = 10 * AGAIN_US
+
+
+def journal(*kinds: Kind, is_success: bool = False, at_us: int = 0) -> Journal:
+    payload = encode_body(Ending(is_success=is_success))
+    entries = tuple(
+        Entry(seq=seq, epoch=1, kind=kind, at_us=at_us, payload=payload if kind is Kind.END else b"")
+        for seq, kind in enumerate((Kind.BEGIN, *kinds))
+    )
+    return Journal(conversation="c", server="s1", goal=Goal.CONFIRM, entries=entries)
+
+
+def asked(*journals: Journal, now_us: int = NOW_US, move: WaitingMove = MOVE) -> tuple[str | None, list[str]]:
+    """Ask with these in the store, one for each conversation that is looked for; tell also which those were."""
+    names: list[str] = []
+
+    def read(conversation: str) -> Journal | None:
+        names.append(conversation)
+        return journals[len(names) - 1] if len(names) <= len(journals) else None
+
+    return next_conversation(move, read, now_us), names
+
+
+FAILED: Final = journal(Kind.END, Kind.CLOSED, Kind.RELEASED)
+
+
+def test_all_conductors_begin_the_same_conversation_for_a_move_and_another_one_for_the_next() -> None:
+    """So that the store takes it once; a move of the same server is told by its time."""
+    first, names = asked()
+    assert ([first], asked()[0]) == (names, first)
+    later = WaitingMove(server="s1", project="p", moved_at_us=6)
+    other = WaitingMove(server="s2", project="p", moved_at_us=5)
+    assert len({first, asked(move=later)[0], asked(move=other)[0]}) == 3
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        journal(),
+        journal(Kind.END),
+        journal(Kind.END, Kind.CLOSED),
+        journal(Kind.END, Kind.CLOSED, Kind.RELEASED, is_success=True),
+        journal(Kind.END, Kind.CLOSED, Kind.RELEASED, at_us=NOW_US - AGAIN_US + 1),
+    ],
+    ids=["under way", "ended", "closed", "done", "failed just now"],
+)
+def test_none_is_begun_beside_one_that_is_under_way_has_done_it_or_failed_just_now(before: Journal) -> None:
+    """Also when those before it have failed long since."""
+    assert asked(before)[0] is None
+    assert asked(FAILED, before)[0] is None
+
+
+def test_one_that_failed_a_while_ago_is_followed_by_another() -> None:
+    """Whose name is a new one, but again the same for all."""
+    found, names = asked(journal(Kind.END, Kind.CLOSED, Kind.RELEASED, at_us=NOW_US - AGAIN_US))
+    assert found == names[-1] == asked(FAILED)[0]
+    assert len(set(names)) == 2
+
+
+def test_the_order_says_that_no_user_gave_it_and_for_whose_project() -> None:
+    """As the server's history will tell it."""
+    order = order_of(MOVE, "c1")
+    assert (order.server, order.goal) == ("s1", Goal.CONFIRM)
+    assert (order.origin.user, order.origin.project, order.origin.request_id) == (USER, "p", "req-c1")
