@@ -27,6 +27,7 @@ from protocol.messages.orders import (
 )
 from protocol.messages.root import PageServers, ServerLine
 from protocol.messages.servers import Origin, ReadServer, ServerBundle
+from protocol.records import KeyPair
 from protocol.requests import PAGE_MAX
 from protocol.states import Goal
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from protocol.records import Flavor
 
 LISTED: Final = ("id", "name", "vm_state", "task_state", "power_state", "host", "cell", "flavor", "taken_for")
+PUBLIC_KEY: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 DEVICES: Final = tuple(f"/dev/vd{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -133,6 +135,7 @@ async def show_server(session: Session, line: ServerLine, shape: Shape) -> None:
         "image": record.image or None,
         "volumes": [f"{device.volume} on {device.device}" for device in bundle.block_devices],
         "availability_zone": record.availability_zone,
+        "key": record.key_pair.name if record.key_pair else None,
         "locked": record.is_locked,
         "tags": list(record.tags),
         "metadata": dict(record.metadata),
@@ -161,10 +164,11 @@ async def read(session: Session, line: ServerLine) -> ServerBundle:
 @click.option("--boot-volume", help="Instead of an image: the volume that is its root disk.")
 @click.option("--volume", "volumes", multiple=True, help="A volume for it; repeatable.")
 @click.option("--host", help="The compute host; without, the one with most room.")
+@click.option("--key", type=PUBLIC_KEY, help="A file with its user's public key, which is called as the file is.")
 @orders
 def create(
     *, name: str, flavor_name: str, image: str, boot_volume: str | None, volumes: tuple[str, ...], host: str | None,
-    config: Path, waiting: Waiting, shape: Shape,
+    key: Path | None, config: Path, waiting: Waiting, shape: Shape,
 ) -> None:  # fmt: skip
     """Create a server, called NAME."""
     if bool(image) is bool(boot_volume):
@@ -172,12 +176,13 @@ def create(
     if len(volumes) >= len(DEVICES):
         raise click.UsageError(f"a server can be created with {len(DEVICES) - 1} volumes besides its root disk at most")
     root = [NewVolume(volume=boot_volume, device=DEVICES[0], boot_index=0)] if boot_volume else []
+    pair = KeyPair(name=key.stem, public_key=key.read_text(encoding="utf-8").strip()) if key else None
     data = [NewVolume(volume=each, device=device) for each, device in zip(volumes, DEVICES[1:], strict=False)]
 
     async def work(session: Session) -> None:
         order = CreateServer(
             server=session.client.fresh_id("server", name), name=name, flavor=flavor(session, flavor_name), image=image,
-            volumes=(*root, *data), host=host, origin=origin(session),
+            volumes=(*root, *data), host=host, origin=origin(session), key_pair=pair,
         )  # fmt: skip
         await place(session, order, name=name, what=f"create {flavor_name}", waiting=waiting, shape=shape)
 

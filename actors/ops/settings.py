@@ -191,6 +191,9 @@ class Cloud:
         for index, flavor in enumerate(self.flavors):
             for resource in ("vcpus", "memory_mb", "disk_gb"):
                 _check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
+            for resource in ("ephemeral_gb", "swap_mb"):
+                if getattr(flavor, resource):
+                    _check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
 
     @property
     def root(self) -> CellPath:

@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from protocol.door import bars_move
 from protocol.draft import Draft, Need, need
 from protocol.effects.history import (
     advance,
@@ -55,10 +56,8 @@ def of_server(command: "say.ReturnSource | say.HoldSource") -> tuple[Need, ...]:
 def _begin(draft: Draft, command: say.BeginMove, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
     check_settled(server, command.goal.value, (VmState.ACTIVE, VmState.STOPPED))
-    if command.flavor is not None and command.flavor == server.flavor:
-        raise InvalidState(
-            kind="server", name=server.uuid, field="flavor", found=server.flavor.name, expected="another one to resize"
-        )
+    if (bar := bars_move(server, flavor=command.flavor, host=command.host)) is not None:
+        raise bar
     start_action(draft, moment, server.uuid, command.action, name=command.goal.value, origin=command.origin)
     for event in CONDUCTOR_EVENTS:
         start_event(draft, moment, server.uuid, command.action, name=event, host=CONDUCTOR)

@@ -7,7 +7,7 @@ import attrs
 from protocol.draft import Draft, Need, need
 from protocol.effects import quotas
 from protocol.effects.registry import Moment, effect
-from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused, ServerBusy
+from protocol.errors import AlreadyExists, ComputeHostNotFound, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
 from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, Record, RequestSpec
 from protocol.requests import PAGE_MAX, Done
@@ -29,8 +29,14 @@ def _quota(command: say.TakeServer, rows: tuple[Record, ...]) -> tuple[Need, ...
     return quotas.limits(project or command.project, rows)
 
 
-@effect(say.TakeServer, lambda command: (*_ledger(command), need(HostFence)), _quota)
+def _of_take(command: say.TakeServer) -> tuple[Need, ...]:
+    return (*_ledger(command), need(HostFence), need(HostMapping, host=command.host or ""))
+
+
+@effect(say.TakeServer, _of_take, _quota)
 def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
+    if command.host is not None and draft.find(HostMapping, host=command.host) is None:
+        raise ComputeHostNotFound(host=command.host)
     mapping = draft.find(Mapping, server=command.server)
     if mapping is None:
         if command.is_queued:

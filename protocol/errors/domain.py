@@ -79,6 +79,54 @@ class NoValidHost(CellferryError):
 
 @declared
 @define
+class ComputeHostNotFound(CellferryError):
+    """A host was asked for that no cell has."""
+
+    code = "compute_host_not_found"
+    template = "there is no compute host {host}; `cellferry host list` names them all"
+    host: str
+
+
+@declared
+@define
+class CannotMigrateToSameHost(CellferryError):
+    """A server is to move to the host that it is on."""
+
+    code = "cannot_migrate_to_same_host"
+    template = "server {server} is on host {host} already; name another one, or none"
+    server: str
+    host: str
+
+
+@declared
+@define
+class CannotTravel(CellferryError):
+    """A server has something of its host alone, which would be lost on the way."""
+
+    code = "cannot_travel"
+    template = "server {server} cannot move: {reason}, and that stays behind; create it anew where it is to be"
+    server: str
+    reason: str
+
+
+@declared
+@define
+class DiskTooSmall(CellferryError):
+    """A server's root disk does not fit into a flavor."""
+
+    code = "disk_too_small"
+    template = (
+        "flavor {flavor} has a disk of {disk_gb} GB, and server {server} has one of {needed_gb} GB, which cannot "
+        "shrink; choose a flavor with a larger disk"
+    )
+    server: str
+    flavor: str
+    disk_gb: int
+    needed_gb: int
+
+
+@declared
+@define
 class CapacityExceeded(CellferryError):
     """A host has too little of a resource left."""
 

@@ -21,6 +21,7 @@ class BeginMove(Request[ServerBundle]):
     action: str
     flavor: Flavor | None  # None: as it is.
     origin: Origin
+    host: str | None = None  # The target host that was named.
 
 
 @attrs.frozen(kw_only=True)

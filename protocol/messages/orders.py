@@ -1,6 +1,7 @@
 """What users ask of the conductor, and what it tells them of the conversations that carry it out."""
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -8,7 +9,7 @@ from protocol.bodies import tag_union
 from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
 from protocol.messages.servers import Origin
-from protocol.records import Flavor, HostFence
+from protocol.records import Flavor, HostFence, KeyPair
 from protocol.requests import Done, Method, Request, Role, Way
 from protocol.states import Goal
 
@@ -38,6 +39,20 @@ def _one_of(*goals: Goal) -> Callable[[object, object, Goal], None]:
     return check
 
 
+#: Of a key's name, and of a public key, in characters.
+KEY_NAME_MAX: Final = 255
+KEY_MAX: Final = 16 * 1024
+
+
+def _key_pair(_order: object, _field: object, key: KeyPair | None) -> None:
+    if key is None:
+        return
+    if not 1 <= len(key.name) <= KEY_NAME_MAX:
+        raise InvalidValue(name="key_pair", value=key.name, rule=f"its name has 1 to {KEY_NAME_MAX} characters")
+    if not 1 <= len(key.public_key) <= KEY_MAX:
+        raise InvalidValue(name="key_pair", value=key.name, rule=f"a public key has 1 to {KEY_MAX} characters")
+
+
 @attrs.frozen(kw_only=True)
 class CreateServer(Request[Accepted]):
     """Make a server, from an image or (empty image) from the volume with boot index 0, on the named or any host."""
@@ -51,6 +66,7 @@ class CreateServer(Request[Accepted]):
     volumes: tuple[NewVolume, ...]
     host: str | None
     origin: Origin
+    key_pair: KeyPair | None = attrs.field(default=None, validator=_key_pair)
 
 
 @attrs.frozen(kw_only=True)

@@ -33,6 +33,7 @@ class TakeServer(Request[Taken]):
     #: What it is to be: that counts in the quota of its project, which is this one if it is new.
     flavor: Flavor | None = None
     project: str = ""
+    host: str | None = None  # The one that was asked for.
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,7 @@
 import attrs
 
 from protocol.errors import ErrorReport
-from protocol.records import ActionEvent, BlockDevice, Fault, Flavor, Migration, Server, ServerAction
+from protocol.records import ActionEvent, BlockDevice, Fault, Flavor, KeyPair, Migration, Server, ServerAction
 from protocol.requests import Done, Form, Method, Request, Role
 from protocol.states import PowerState, TaskState, VmState
 
@@ -53,6 +53,7 @@ class BuildServer(Request[Done]):
     block_devices: tuple[BlockDevice, ...]
     action: str
     origin: Origin
+    key_pair: KeyPair | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -60,7 +60,7 @@ PLACE = (
         name="take", row="-", at=at_root(),
         run=lambda story: root.TakeServer(
             server=story.server, conversation=story.conversation, goal=Goal.CREATE, is_new=True,
-            flavor=_new(story).flavor, project=_new(story).origin.project,
+            flavor=_new(story).flavor, project=_new(story).origin.project, host=_new(story).host,
         ),
     ),
     Step(
@@ -85,6 +85,7 @@ BUILD = (
             server=story.server, name=_new(story).name, flavor=_new(story).flavor, image=_new(story).image,
             host=chosen(story).host, availability_zone=chosen(story).availability_zone,
             block_devices=_new_volumes(story), action=parties.action(story), origin=_new(story).origin,
+            key_pair=_new(story).key_pair,
         ),
         undo=lambda story: servers.DestroyBuild(server=story.server, action=parties.action(story)),
     ),

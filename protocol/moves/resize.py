@@ -20,14 +20,15 @@ ACQUIRE = (
     Step(
         name="take", row="A0", at=at_root(),
         run=lambda story: root.TakeServer(
-            server=story.server, conversation=story.conversation, goal=told.goal(story), flavor=told.order(story).flavor
+            server=story.server, conversation=story.conversation, goal=told.goal(story),
+            flavor=told.order(story).flavor, host=told.order(story).host,
         ),
     ),
     Step(
         name="begin_move", row="A0", at=at_home,
         run=lambda story: moves.BeginMove(
             server=story.server, goal=told.goal(story), action=parties.action(story), flavor=told.order(story).flavor,
-            origin=told.order(story).origin,
+            origin=told.order(story).origin, host=told.order(story).host,
         ),
         undo=lambda story: moves.AbortMove(server=story.server, action=parties.action(story), cause=story.cause),
     ),

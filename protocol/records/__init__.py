@@ -1,6 +1,6 @@
 """What is kept: one frozen class for each table, by who owns it."""
 
-from protocol.records.base import Flavor, MigrationContext, Record
+from protocol.records.base import Flavor, KeyPair, MigrationContext, Record
 from protocol.records.cell import (
     ActionEvent,
     Allocation,
@@ -35,6 +35,7 @@ __all__ = [
     "HostFence",
     "HostMapping",
     "Image",
+    "KeyPair",
     "Mapping",
     "Migration",
     "MigrationContext",

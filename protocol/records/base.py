@@ -40,6 +40,17 @@ class Flavor:
     vcpus: int
     memory_mb: int
     disk_gb: int
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    extra_specs: dict[str, str] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class KeyPair:
+    """The public half of a key with which a server's user may enter its guest."""
+
+    name: str
+    public_key: str
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import attrs
 
-from protocol.records.base import Flavor, MigrationContext, Record
+from protocol.records.base import Flavor, KeyPair, MigrationContext, Record
 from protocol.states import Goal, MigrationStatus, PowerState, TaskState, VmState
 
 
@@ -37,6 +37,7 @@ class Server(Record):
     migration_context: MigrationContext | None = None
     metadata: dict[str, str] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
+    key_pair: KeyPair | None = None
     generation: int = 1  # Of the mapping, when this copy is or becomes the visible one.
     version: int = 0  # Rises with each change; a copy continues its original's.
     created_at_us: int

@@ -1,0 +1,53 @@
+"""What bars a move at the door, before anything of the server is touched: pure, and by name.
+
+What a guest has of its host alone would be lost on the way, so a server that has such a thing does not move.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from protocol.errors import CannotMigrateToSameHost, CannotTravel, CellferryError, DiskTooSmall, InvalidState
+from protocol.records import Flavor, Server
+
+#: Extra specs of a flavor that give a guest something of its host, and what that is.
+BOUND: Final[dict[str, str]] = {
+    "accel:device_profile": "accelerators",
+    "pci_passthrough:alias": "PCI devices",
+    "hw:numa_nodes": "a NUMA topology",
+    "hw:cpu_policy": "CPUs of its own",
+    "hw:mem_page_size": "memory pages of its own",
+    "hw:tpm_version": "a virtual TPM",
+}
+#: Values of extra specs that ask for nothing.
+NOTHING: Final = frozenset({"", "shared", "small", "any"})
+
+
+def bound_to_host(flavor: Flavor) -> Iterator[str]:
+    """Name what a server of that flavor has of its host alone."""
+    if flavor.ephemeral_gb:
+        yield "an ephemeral disk"
+    if flavor.swap_mb:
+        yield "a swap disk"
+    for spec, what in BOUND.items():
+        if flavor.extra_specs.get(spec, "") not in NOTHING:
+            yield what
+
+
+def bars_move(server: Server, *, flavor: Flavor | None, host: str | None) -> CellferryError | None:
+    """Tell why a server may not move to that flavor (None: its own) and that named host (None: any); None: it may."""
+    for sort, each in (("it has", server.flavor), ("it would have", flavor or server.flavor)):
+        for what in bound_to_host(each):
+            return CannotTravel(server=server.uuid, reason=f"{sort} {what}, by its flavor {each.name}")
+    if host is not None and host == server.host:
+        return CannotMigrateToSameHost(server=server.uuid, host=host)
+    if flavor is None:
+        return None
+    if flavor == server.flavor:
+        return InvalidState(
+            kind="server", name=server.uuid, field="flavor", found=flavor.name, expected="another one to resize"
+        )
+    if server.image and flavor.disk_gb < server.flavor.disk_gb:
+        return DiskTooSmall(
+            server=server.uuid, flavor=flavor.name, disk_gb=flavor.disk_gb, needed_gb=server.flavor.disk_gb
+        )
+    return None

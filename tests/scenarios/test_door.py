@@ -1,0 +1,98 @@
+"""At the door: what cannot be is refused at once, by name, with nothing changed, and the server is ready to move."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from protocol.records import KeyPair, Server
+from sim import Scenario
+from sim.stages.inner import InnerStage
+from sim.stages.loop import LoopStage
+from tests.scenarios.endings import at_rest
+
+STAGES: Final = pytest.mark.parametrize("on", [LoopStage, InnerStage])
+HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
+KEY: Final = KeyPair(name="laptop", public_key="ssh-ed25519 AAAA")
+
+
+def record(s: Scenario) -> tuple[Any, ...]:
+    """Give all that the cells and the root have of the server."""
+    return (
+        s.truth.servers("web"), s.truth.migrations("web"), s.truth.actions("web"), s.truth.faults("web"),
+        s.truth.allocations("web"), s.truth.mapping("web"), s.truth.notifications("web"),
+    )  # fmt: skip
+
+
+@STAGES
+@pytest.mark.parametrize(
+    ("host", "error"), [("nowhere", "compute_host_not_found"), ("h1", "cannot_migrate_to_same_host")]
+)
+def test_a_host_that_is_not_there_or_the_servers_own_is_refused_at_once(host: str, error: str, on: Any) -> None:
+    """No trace of the order is left in the server's record, and the next one is carried out."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        await s.quiet()
+        before = record(s)
+        move = await s.migrate("web", host=host)
+        assert (move.conversation, move.error) == ("", error)
+        assert record(s) == before
+        await (await s.migrate("web", host="h2")).done()
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
+
+
+@STAGES
+def test_a_create_on_a_host_that_is_not_there_leaves_nothing(on: Any) -> None:
+    """The name is refused before anything is made, and the server can be created elsewhere."""
+
+    async def story(s: Scenario) -> None:
+        create = await s.create("web", host="nowhere", wait=False)
+        assert (create.conversation, create.error) == ("", "compute_host_not_found")
+        await s.create("web", host="h1")
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
+
+
+@STAGES
+def test_a_revert_goes_home_although_others_have_filled_its_host(on: Any) -> None:
+    """The move keeps its old place: what comes meanwhile is refused, and the revert never lacks room."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        await (await s.resize("web", host="h2")).done()
+        await s.create("db", host="h1")
+        full = await (await s.create("cache", host="h1", wait=False)).over()
+        assert full.error == "no_valid_host"
+        await (await s.revert("web")).done()
+        assert s.truth.running("web") == s.truth.running("db") == ("h1",)
+        await at_rest(s)
+
+    # Two servers of the first flavor fill it.
+    Scenario.run(story, hosts=HOSTS, memory_mb={"h1": 1024}, on=on)
+
+
+@STAGES
+@pytest.mark.parametrize("end", ["confirm", "revert"])
+def test_a_key_travels_with_its_server(end: str, on: Any) -> None:
+    """Both cells have it while the move waits, and whichever is the home afterwards."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        home: Server | None = s.truth.home("web")
+        assert home is not None
+        s.plant("api!eu", attrs.evolve(home, key_pair=KEY))
+        await (await s.resize("web", host="h2")).done()
+        assert {each.key_pair for each in s.truth.servers("web").values()} == {KEY}
+        await (await getattr(s, end)("web")).done()
+        settled: Server | None = s.truth.home("web")
+        assert settled is not None
+        assert settled.key_pair == KEY
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
