@@ -36,8 +36,13 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         return json.loads(run.stdout)
 
     with deployed(tmp_path, config):
-        made = answered("server", "create", "web", "--flavor", "tiny", "--image", "cirros", "--wait")
-        assert (made["vm_state"], made["cell"]) == ("active", "api!eu!eu-1")
+        (tmp_path / "laptop.pub").write_text("ssh-ed25519 AAAA\n")
+        wanted = ("--flavor", "tiny", "--image", "cirros", "--key", "laptop.pub")
+        made = answered("server", "create", "web", *wanted, "--wait")
+        assert (made["vm_state"], made["cell"], made["key"]) == ("active", "api!eu!eu-1", "laptop")
+        nowhere = cellferry(tmp_path, "server", "migrate", "web", "--host", "nowhere")
+        assert nowhere.returncode == 1
+        assert "there is no compute host nowhere; `cellferry host list` names them all" in nowhere.stderr
         accepted = answered("server", "resize", "web", "--flavor", "small", "--host", "h2")
         watched = cellferry(tmp_path, "migration", "watch", accepted["conversation"])
         assert "spawn_target" in watched.stdout
@@ -46,6 +51,7 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         assert (listed["id"], listed["status"]) == (accepted["conversation"], "finished")
         settled = answered("server", "confirm", made["id"][:8], "--wait")
         assert (settled["vm_state"], settled["cell"], settled["flavor"]) == ("active", "api!us", "small")
+        assert settled["key"] == "laptop"
         refused = cellferry(tmp_path, "server", "revert", "web", "--wait")
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
