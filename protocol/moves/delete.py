@@ -79,7 +79,8 @@ def _both(first: Condition, then: Condition) -> Condition:
 
 
 FIND = (
-    # It waits for as long as another conversation has the server: that one knows, and ends as soon as it may.
+    # It waits for as long as another conversation has the server: that one knows, and ends as soon as it may.  And for
+    # whoever does not answer: a delete may be refused, and is never forgotten.
     Step(
         name="take", row="-", at=at_root(), patience_s=math.inf,
         run=lambda story: root.TakeServer(
@@ -87,16 +88,16 @@ FIND = (
         ),
     ),
     Step(
-        name="look", row="-", at=at_home, is_read=True, when=is_there,
+        name="look", row="-", at=at_home, is_read=True, when=is_there, patience_s=math.inf,
         run=lambda story: servers.ReadServer(server=story.server),
     ),
 )  # fmt: skip
 
 
 def _of_a_move(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Give a confirm's steps as those of a delete: only if a move waits, and without those that are the delete's."""
+    """Give a confirm's steps as those of a delete: only if a move waits, for ever patient, and without its own."""
     own = (step for step in steps if step.name not in OWN)
-    return tuple(attrs.evolve(step, when=_both(is_resized, step.when)) for step in own)
+    return tuple(attrs.evolve(step, when=_both(is_resized, step.when), patience_s=math.inf) for step in own)
 
 
 #: The user's word counts as given: the move is kept, and with it all that it has left at the source.
@@ -108,7 +109,7 @@ CLEAN_UP = _of_a_move(confirm.CLEAN_UP)
 # The mapping goes before the record: what it does not name is not shown, and nobody finds half a server.
 REMOVE = (
     Step(
-        name="begin_delete", row="-", at=at_home, when=is_there, settles=True,
+        name="begin_delete", row="-", at=at_home, when=is_there, settles=True, patience_s=math.inf,
         run=lambda story: servers.BeginDelete(
             server=story.server, action=action(story), origin=parties.origin(story)
         ),

@@ -174,7 +174,9 @@ class OneTaker(_OfTales):
         if entry.kind is not Kind.DONE or entry.step != FIRST_STEP or entry.is_undo:
             return
         before = self._takers.get(tale.server)
-        if before is not None and before is not tale and not (before.is_closed or before.owes):
+        # Its last word may have reached the arbiter, and the answer not the journal.
+        lets_go = before is None or before is tale or before.is_closed or before.has(Kind.INTENT, OWE)
+        if before is not None and not lets_go:
             text = f"is taken by {tale.goal} {tale.conversation}, and {before.goal} {before.conversation} has it"
             self.accuse(tale.server, text)
         for other in self.chronicle.open_of(tale.server) if tale.goal in MOVES else ():

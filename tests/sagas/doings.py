@@ -42,8 +42,9 @@ class Doing:
 
     def backward(self) -> tuple[Step, ...]:
         """List the steps whose failure may undo it: up to the settling one."""
-        settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
-        return tuple(step for step in self.steps() if self.plan.steps.index(step) <= settling)
+        steps = self.steps()
+        settling = next(number for number, step in enumerate(steps) if step.settles)
+        return steps[: settling + 1]
 
     def forward(self) -> tuple[Step, ...]:
         """List the steps from which it only goes forward."""
@@ -64,6 +65,8 @@ DOINGS: Final = (
     Doing(name="Stop", goal=Goal.STOP),
     Doing(name="Attach a volume", goal=Goal.ATTACH),
     Doing(name="Detach a volume", goal=Goal.DETACH),
+    Doing(name="Delete", goal=Goal.DELETE),
+    Doing(name="Delete in VERIFY_RESIZE", goal=Goal.DELETE, before=("create", "resize", "attach")),
 )
 
 

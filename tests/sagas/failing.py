@@ -181,11 +181,13 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
     s.heal()
     await s.quiet()
     s.check()
-    assert set(trouble.struck) == set(ways), "each step has come to its trouble"
-    assert shape(s.truth) == (before if move.error else fine(doing).end)
+    assert set(trouble.struck) == set(ways), f"no trouble came to {set(ways) - set(trouble.struck)}"
+    # Once it is accepted a delete is never given up, whatever its user was told in the meantime.
+    is_done = s.truth.mapping(SERVER) is None if doing.goal is Goal.DELETE else not move.error
+    assert shape(s.truth) == (fine(doing).end if is_done else before)
     faults = [row.code for row in s.truth.faults(SERVER) if row.id not in known]
     assert faults in ([], [move.error]), "at most one fault, with the first cause"
-    end = "done" if not move.error else "undone" if move.conversation else "refused"
+    end = "done" if is_done else "undone" if move.conversation else "refused"
     return {step: Failed(end=end, waits=trouble.waited.get(step, ""), error=move.error) for step in ways}
 
 
@@ -199,7 +201,7 @@ def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> 
 
     # Whether a guest ran that is undone, nobody may know; what it wrote on a volume is no loss to the next.  And no
     # server is ever made that has the id of an earlier one.
-    is_alone = step.settles or doing.goal is Goal.CREATE
+    is_alone = step.settles or doing.goal in {Goal.CREATE, Goal.DELETE}
     worlds = [[way] for way in ways] if is_alone else [ways]
     found: dict[Way, Failed] = {}
     for these in worlds:

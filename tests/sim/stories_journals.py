@@ -154,6 +154,15 @@ def starts_what_still_owes(hand: Hand) -> None:
     hand.step("take", conversation="c2", epoch=2, goal=Goal.START)
 
 
+@STORIES.keeps("one_taker")
+def starts_what_was_let_go_though_the_answer_is_not_written_yet(hand: Hand) -> None:
+    hand.begin(goal=Goal.CONFIRM)
+    hand.step("take", goal=Goal.CONFIRM)
+    hand.entry(Kind.INTENT, "owe", goal=Goal.CONFIRM)
+    hand.begin("c2", epoch=2, goal=Goal.START)
+    hand.step("take", conversation="c2", epoch=2, goal=Goal.START)
+
+
 @STORIES.breaks("one_taker")
 def moves_what_still_owes(hand: Hand) -> None:
     owes(hand)
