@@ -20,6 +20,7 @@ from actors.store.journal import SqlJournals
 from actors.volume.actor import volume_actor
 from protocol.cell_path import Address, host_mailbox
 from protocol.messages.capacity import AddHost
+from protocol.moves.crossing import FREELY, Crossing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -101,14 +102,17 @@ def cell(ports: Ports, here: CellPath, store: Store) -> Member:
     return _member(post, cell_actor(post=post, store=store, inbox=ports.inbox, clock=ports.clock))
 
 
-def conductor(ports: Ports, root: CellPath, store: Store, *, slot: str = "", confirm_after_s: int = 0) -> Member:
+def conductor(
+    ports: Ports, root: CellPath, store: Store, *,
+    slot: str = "", confirm_after_s: int = 0, crossing: Crossing = FREELY,
+) -> Member:  # fmt: skip
     """Make a replica of the conductor; `slot`: which one, if not that of its process."""
     slot = slot or ports.slot
     post = ports.post(root, "conductor", slot=slot)
     made = Conductor(
         post=post, store=store, inbox=ports.inbox, journals=ports.journals, clock=ports.clock, random=ports.random,
         # A slot that was started again is another owner than its former self, which may only have stood still.
-        owner=f"conductor:{slot}#{ports.ids.new().hex()}", confirm_after_s=confirm_after_s,
+        owner=f"conductor:{slot}#{ports.ids.new().hex()}", confirm_after_s=confirm_after_s, crossing=crossing,
     )  # fmt: skip
     return _member(post, made)
 

@@ -323,8 +323,9 @@ class Parts:
             case Duty.HOST:
                 return (self._host(task, store),)
             case Duty.CONDUCTOR:
-                after_s = self.deployment.cloud.moves.confirm_after_s
-                return (assembly.conductor(ports, cell, store, slot=str(task.replica), confirm_after_s=after_s),)
+                moves, slot = self.deployment.cloud.moves, str(task.replica)
+                after_s, crossing = moves.confirm_after_s, moves.crossing
+                return (assembly.conductor(ports, cell, store, slot=slot, confirm_after_s=after_s, crossing=crossing),)
             case Duty.IMAGE:
                 return (assembly.image(ports, cell, store, site.images),)
             case Duty.VOLUME:

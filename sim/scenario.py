@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from actors.kernel.post import Post
     from protocol.gather import CellAnswer
+    from protocol.moves.crossing import Crossing
     from protocol.records import Record
     from protocol.requests import Request
     from sim.stages.stage import Stage
@@ -137,6 +138,7 @@ class Scenario(Weather):
         cloud_file: Path | None = None,
         conductors: int = 1,
         confirm_after_s: int = 0,
+        crossing: Crossing | None = None,
         seed: int = 1,
         on: Callable[..., Stage] = LoopStage,
     ) -> T:
@@ -147,6 +149,7 @@ class Scenario(Weather):
         hosts may be named in `cells`; or that of a TOML file.  `memory_mb` says which hosts are smaller than usual.
         Of several `conductors` the first is the actor `conductor`, the next ones `conductor~1`, `conductor~2`...
         Moves are confirmed by themselves that have waited for `confirm_after_s`, unless that is 0.
+        `crossing` is whose moves may leave their cell, if not everyone's.
         Another `seed` is another order of all that is concurrent.  `on` makes the stage.
         """
         layout = cloud(cells=cells, hosts=hosts, memory_mb=memory_mb or {}, file=cloud_file)
@@ -154,6 +157,7 @@ class Scenario(Weather):
             layout,
             conductors=max(layout.conductors, conductors),
             confirm_after_s=confirm_after_s or layout.confirm_after_s,
+            crossing=crossing or layout.crossing,
         )
         stage = on(layout, seed)
         return stage.run(lambda: story(cls(stage)))

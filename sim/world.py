@@ -166,7 +166,9 @@ class World:
         store = self.disks[str(address)].mount(process)
         make: dict[str, Callable[[], Member]] = {
             "cell": lambda: assembly.cell(ports, here, store),
-            "conductor": lambda: assembly.conductor(ports, root, store, confirm_after_s=self.layout.confirm_after_s),
+            "conductor": lambda: assembly.conductor(
+                ports, root, store, confirm_after_s=self.layout.confirm_after_s, crossing=self.layout.crossing
+            ),
             "image": lambda: assembly.image(ports, root, store, self._image_store.for_process(process)),
             "volume": lambda: assembly.volume(ports, root, store, self._volume_store.for_process(process)),
             "network": lambda: assembly.network(ports, root, store),

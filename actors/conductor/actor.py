@@ -17,7 +17,8 @@ from protocol.errors import InvalidValue, Unavailable, report, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind, ending_of
 from protocol.messages import orders as say
-from protocol.moves.parties import OWE, Brief
+from protocol.moves.crossing import FREELY, Crossing
+from protocol.moves.parties import OWE, brief_of
 from protocol.moves.plans import PLANS
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Done
@@ -51,10 +52,11 @@ class Conductor:
 
     def __init__(
         self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str,
-        confirm_after_s: int = 0,
+        confirm_after_s: int = 0, crossing: Crossing = FREELY,
     ) -> None:  # fmt: skip
         self._root = post.me.cell
         self._store = store
+        self._crossing = crossing
         self._journals = journals
         self._conversations = Conversations(
             post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
@@ -100,7 +102,7 @@ class Conductor:
         for other in admission.ends:
             cause = ended_by(order.server, other.goal, lease.conversation)
             self._journals.end(connection, other.conversation, cause=encode_body(report(cause, cell=str(self._root))))
-        payload = encode_body(Brief(root=self._root, order=order, is_queued=bool(admission.ends)))
+        payload = encode_body(brief_of(self._root, order, is_queued=bool(admission.ends), crossing=self._crossing))
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
     async def _take(self, order: Any, moment: Moment) -> say.Accepted:

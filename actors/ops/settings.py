@@ -17,6 +17,7 @@ from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError, Iter
 
 from protocol.cell_path import CellPath
 from protocol.errors import CellferryError, InvalidName, define
+from protocol.moves.crossing import Crossers, Crossing
 from protocol.records import Flavor
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ BROKERS: Final = ("amqp", "amqps")
 STORES: Final = ("postgresql", "postgres")
 #: What runs guests: real processes with real disks, or a model of them in memory.
 DRIVERS: Final = ("process", "memory")
+CROSSERS: Final = tuple(each.value for each in Crossers)
 #: What begins the names of a deployment's queues and schemas.
 PREFIX: Final = "cellferry"
 PREFIX_RULE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -159,12 +161,31 @@ def _seconds(_settings: object, field: attrs.Attribute[int], value: int) -> None
         _check_amount(field.name, value)
 
 
+def _crossers(_settings: object, field: attrs.Attribute[str], text: str) -> None:
+    if text not in CROSSERS:
+        raise SettingsError(where=field.name, what=f"{text!r} is none; {_advice(text, CROSSERS, of='values')}")
+
+
+def _weight(_settings: object, field: attrs.Attribute[int], value: int) -> None:
+    if abs(value) > AMOUNT_MAX:
+        raise SettingsError(where=field.name, what=f"it must be from -{AMOUNT_MAX} to {AMOUNT_MAX}, and is {value}")
+
+
 @attrs.frozen(kw_only=True)
 class MovesSettings:
     """What holds for moves."""
 
     #: So long after it is done a move is confirmed that nobody has confirmed or reverted; 0: never.
     confirm_after_s: int = attrs.field(default=0, validator=_seconds)
+    #: Whose moves may leave their cell.
+    cross_cell: str = attrs.field(default=Crossers.ADMINS.value, validator=_crossers)
+    #: Positive: hosts of the server's own cell come first; negative: those of other cells; 0: neither.
+    own_cell_weight: int = attrs.field(default=1, validator=_weight)
+
+    @property
+    def crossing(self) -> Crossing:
+        """What is decided about moves between cells."""
+        return Crossing(who=Crossers(self.cross_cell), own_cell_weight=self.own_cell_weight)
 
 
 @attrs.frozen(kw_only=True)

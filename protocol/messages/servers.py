@@ -15,6 +15,7 @@ class Origin:
     request_id: str
     user: str
     project: str
+    is_admin: bool = False
 
 
 @attrs.frozen(kw_only=True)

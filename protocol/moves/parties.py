@@ -1,6 +1,7 @@
 """Who takes part in a conversation, and what its steps tell each other."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -13,6 +14,7 @@ from protocol.messages.hosts import VolumePlace
 from protocol.messages.orders import Order
 from protocol.messages.root import OweServer, ReleaseServer, Taken
 from protocol.messages.servers import Origin, ServerBundle
+from protocol.moves.crossing import Crossing
 from protocol.records import BlockDevice, Flavor, Migration
 from protocol.requests import Gathered
 from protocol.saga import Plan, Step, Story, read
@@ -21,17 +23,34 @@ At = Callable[[Story], Address]
 #: A host that is to prove that it can take a server, and does not answer for so long, is down: another one is tried, or
 #: the user hears of it, soon and with nothing changed.
 PROOF_S: Final = 45.0
+#: Why a move ends that is not let out of its cell.
+STAYS: Final = (
+    "it may not leave its cell {cell} (the deployment's setting cross_cell), and moves inside of a cell are none"
+)
 #: The step by which a conversation lets its server go, although it still cleans up.
 OWE: Final = "owe"
 
 
 @attrs.frozen(kw_only=True)
 class Brief:
-    """What a conversation begins with: the order, where the root is, and whether others had the server then."""
+    """What a conversation begins with: the order, where the root is, and what was decided when the order was taken.
+
+    `is_queued`: others had the server then.  `may_cross`: it may leave its cell; `own_cell_weight`: see `Crossing`.
+    """
 
     root: CellPath
     order: Order
     is_queued: bool = False
+    may_cross: bool = True
+    own_cell_weight: int = -1
+
+
+def brief_of(root: CellPath, order: Order, *, is_queued: bool, crossing: Crossing) -> Brief:
+    """Decide what is decided when an order is taken, and write it down."""
+    return Brief(
+        root=root, order=order, is_queued=is_queued, may_cross=crossing.is_open_to(order.origin),
+        own_cell_weight=crossing.own_cell_weight,
+    )  # fmt: skip
 
 
 def brief(story: Story) -> Brief:
@@ -131,20 +150,42 @@ def find_room(flavor: Flavor, *, is_volume_backed: bool) -> FindRoom:
 
 
 def choose(story: Story) -> HostRoom | None:
-    """Choose the emptiest fitting host that no earlier attempt has tried; the order is total, so all agree."""
-    order = brief(story).order
-    wanted_host = getattr(order, "host", None)
-    left_cell = taken(story).mapping.cell
-    tried = {earlier.host for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))}
-    left_out = tried.union(taken(story).fenced)
+    """Choose the first by `rank` of the fitting hosts that no earlier attempt has tried."""
+    wanted_host = getattr(brief(story).order, "host", None)
+    own_cell = taken(story).mapping.cell
+    tried = [earlier for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))]
+    left_out = {room.host for room in tried}.union(taken(story).fenced)
     rooms = [
         room
         for answer in story.reply("choose_target", Gathered).answers
         if not answer.is_error
         for room in read(answer.body, Room).hosts
-        if room.cell != left_cell and room.host not in left_out and wanted_host in {None, room.host}
+        if room.host not in left_out and wanted_host in {None, room.host}
+        # A new server goes anywhere.  No plan moves one inside of its cell yet.
+        if own_cell is None or (room.cell != own_cell and brief(story).may_cross)
     ]
-    return min(rooms, key=lambda room: (-room.memory_mb, -room.vcpus, room.cell, room.host), default=None)
+    first_cell = tried[0].cell if tried else None
+    own_weight = brief(story).own_cell_weight
+    return min(
+        rooms, key=partial(rank, first_cell=first_cell, own_cell=own_cell, own_cell_weight=own_weight), default=None
+    )
+
+
+def rank(
+    room: HostRoom, *, first_cell: str | None, own_cell: str | None, own_cell_weight: int
+) -> tuple[bool, int, int, int, str, str]:
+    """Tell how far back a host stands: after the first attempt's cell, by the own cell's weight, behind emptier ones.
+
+    The order is total, so that all agree.
+    """
+    return (
+        first_cell is not None and room.cell != first_cell,
+        -own_cell_weight if room.cell == own_cell else own_cell_weight,
+        -room.memory_mb,
+        -room.vcpus,
+        room.cell,
+        room.host,
+    )
 
 
 def chosen(story: Story) -> HostRoom:
@@ -162,6 +203,8 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
     order = brief(story).order
     named = getattr(order, "host", None)
     left = taken(story).mapping.cell
+    if left is not None and not brief(story).may_cross:
+        return NoValidHost(server=story.server, reason=STAYS.format(cell=left))
     where = f"host {named} has no room for it, or does not answer" if named else "no host has room for it"
     if named in taken(story).fenced:
         where = f"host {named} is fenced; unfence it when its machine is back, or name another"

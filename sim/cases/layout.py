@@ -8,6 +8,7 @@ import attrs
 from actors.ops.settings import load_cloud
 from protocol.cell_path import CellPath
 from protocol.errors import InvalidValue
+from protocol.moves.crossing import FREELY, Crossing
 from protocol.records import Host
 
 TREE: Final = ("api", "api!eu", "api!eu!eu-1", "api!eu!eu-2", "api!us")
@@ -48,6 +49,7 @@ class Layout:
     records: dict[str, Host] = attrs.field(factory=dict)
     conductors: int = 1  # Replicas that run at once.
     confirm_after_s: int = 0  # So long after it is done a move is confirmed that nobody has settled; 0: never.
+    crossing: Crossing = FREELY  # Moves cross, and prefer to, unless told otherwise.
 
     @classmethod
     def tree(cls, *, cells: int, hosts: int, conductors: int = 1) -> "Layout":
@@ -76,6 +78,7 @@ class Layout:
             hosts={host.name: host.cell for host in cloud.hosts},
             conductors=cloud.conductors,
             confirm_after_s=cloud.moves.confirm_after_s,
+            crossing=cloud.moves.crossing,
             records={
                 host.name: Host(
                     name=host.name, vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,

@@ -55,11 +55,12 @@ class Op:
     host: str = ""  # Of a create or a move: the host asked for; empty: any.
     volume: str = ""  # To attach or detach; of a create: its data volume, if any.
     device: str = "/dev/vdb"
+    is_admin: bool = True  # Who asks is an administrator.
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
 
     def order(self, *, user: str = "user") -> Order:
         """Write the operation as the order that the conductor takes."""
-        origin = Origin(request_id=f"req-{self.name}", user=user, project="project")
+        origin = Origin(request_id=f"req-{self.name}", user=user, project="project", is_admin=self.is_admin)
         match self.act:
             case Act.CREATE:
                 return self._create(origin)

@@ -22,7 +22,7 @@ from protocol.errors import (
 from protocol.ids import derived_id
 from protocol.journal import Entry, Journal
 from protocol.messages import orders as say
-from protocol.moves.parties import Brief
+from protocol.moves.parties import brief_of
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Form
 from sim.history import Journaled, Noted
@@ -96,7 +96,8 @@ class Conductor(Actor):
         for other in admission.ends:
             cause = ended_by(order.server, other.goal, conversation)
             self.journals.kept[other.conversation].ends_for = encode_body(report(cause, cell=str(self.cell)))
-        payload = encode_body(Brief(root=self.cell, order=order, is_queued=bool(admission.ends)))
+        crossing = self.setting.layout.crossing
+        payload = encode_body(brief_of(self.cell, order, is_queued=bool(admission.ends), crossing=crossing))
         self.journals.begin(
             conversation, server=order.server, goal=goal, owner=self.owner, payload=payload,
             at_us=moment.now_us,

@@ -21,7 +21,7 @@ from actors.kernel.leases import slot_of
 from actors.kernel.post import Stamp
 from actors.observing import Observed, collect
 from actors.ops.events import MemoryEvents
-from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings
+from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings, MovesSettings
 from actors.process import SLOT, Deployment, Duty, Parts, SystemIds, open_parts, user
 from actors.store.journal import SqlJournals
 from actors.store.truth import all_rows
@@ -76,6 +76,7 @@ def cloud(conductors: int) -> Cloud:
     return Cloud(
         driver="process",
         conductors=conductors,
+        moves=MovesSettings(cross_cell="everyone", own_cell_weight=-1),
         cells=tuple(CellSettings(path=CellPath.parse(path)) for path in (ROOT, SOURCE_CELL, TARGET_CELL)),
         hosts=(
             HostSettings(name=SOURCE, cell=CellPath.parse(SOURCE_CELL), **roomy),

@@ -21,11 +21,12 @@ LONG_S: Final = 3 * 3600.0
 
 
 @STAGES
+@pytest.mark.parametrize("room_mb", [ROOM_MB, {"h3": 8_000, "h4": 16_000}])
 @pytest.mark.parametrize(("down", "taken"), [(("h2",), "h3"), (("h2", "h3"), "h4")])
 def test_a_target_host_that_is_down_costs_an_attempt_and_the_next_one_is_taken(
-    down: tuple[str, ...], taken: str, on: Callable[..., Any]
+    down: tuple[str, ...], taken: str, room_mb: dict[str, int], on: Callable[..., Any]
 ) -> None:
-    """First another host of its cell, then one of another cell; the server has moved while they are still down."""
+    """First another host of its cell, though one of another cell has more room; it moves while they are still down."""
 
     async def story(s: Scenario) -> None:
         await s.create("web", host="h1", volume="data")
@@ -44,7 +45,7 @@ def test_a_target_host_that_is_down_costs_an_attempt_and_the_next_one_is_taken(
         s.heal()
         await at_rest(s)
 
-    Scenario.run(story, hosts=HOSTS, memory_mb=ROOM_MB, on=on)
+    Scenario.run(story, hosts=HOSTS, memory_mb=room_mb, on=on)
 
 
 @STAGES

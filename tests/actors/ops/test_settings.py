@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.ops.settings import SettingsError, load_cloud, parse_cloud
 from protocol.cell_path import CellPath
+from protocol.moves.crossing import Crossers, Crossing
 from sim.cases.layout import Layout
 from tests.actors.cli.clouds import CLOUD
 from tests.tidy_rules import ROOT
@@ -61,6 +62,18 @@ def test_how_long_a_move_waits_for_its_user_is_for_ever_unless_the_file_says_it(
         assert Layout.load(tmp_path / "cloud.toml").confirm_after_s == int(text)
     with pytest.raises(SettingsError, match=r"moves\.confirm_after_s: it must be from 1 to"):
         parse_cloud(f"{CLOUD}\n[moves]\nconfirm_after_s = -1\n".encode())
+
+
+def test_admins_cross_and_the_own_cell_is_preferred_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    """Also in a simulated cloud of that file; what is no such value, or no weight, is refused."""
+    assert parse_cloud(CLOUD.encode()).moves.crossing == Crossing(who=Crossers.ADMINS, own_cell_weight=1)
+    for who, weight in ((Crossers.EVERYONE, -1), (Crossers.NOBODY, 0)):
+        (tmp_path / "cloud.toml").write_text(f'{CLOUD}\n[moves]\ncross_cell = "{who}"\nown_cell_weight = {weight}\n')
+        assert Layout.load(tmp_path / "cloud.toml").crossing == Crossing(who=who, own_cell_weight=weight)
+    with pytest.raises(SettingsError, match=r"moves\.cross_cell: 'admin' is none; did you mean admins"):
+        parse_cloud(f'{CLOUD}\n[moves]\ncross_cell = "admin"\n'.encode())
+    with pytest.raises(SettingsError, match=r"moves\.own_cell_weight: it must be from -2147483647 to 2147483647"):
+        parse_cloud(f"{CLOUD}\n[moves]\nown_cell_weight = {-(2**31)}\n".encode())
 
 
 def test_a_password_is_never_shown() -> None:
