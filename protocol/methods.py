@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from protocol import requests
 from protocol.envelope import Direction
-from protocol.messages import capacity, fencing, hosts, moves, orders, partners, power, quotas, root, servers
+from protocol.messages import capacity, changes, fencing, hosts, moves, orders, partners, power, quotas, root, servers
 from protocol.requests import Method, Request, Way
 
-_MODULES: Final = (capacity, fencing, hosts, moves, orders, partners, power, quotas, requests, root, servers)
+_MODULES: Final = (capacity, changes, fencing, hosts, moves, orders, partners, power, quotas, requests, root, servers)
 
 
 def _collect() -> dict[str, type[Request[Any]]]:

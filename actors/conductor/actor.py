@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from actors.conductor.changing import Changing
 from actors.conductor.confirming import Confirming
 from actors.conductor.fencing import Fencing
 from actors.kernel.actor import Actor
@@ -17,6 +18,7 @@ from protocol.errors import InvalidValue, Unavailable, report, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind, ending_of
 from protocol.messages import orders as say
+from protocol.messages.changes import ChangeServer
 from protocol.moves.crossing import FREELY, Crossing
 from protocol.moves.parties import OWE, brief_of
 from protocol.moves.plans import PLANS
@@ -78,6 +80,7 @@ class Conductor:
                 Ensuring(request=say.RetryConversation, ensure=self._retry),
                 Ensuring(request=say.FenceHost, ensure=self._fencing.fence),
                 Ensuring(request=say.UnfenceHost, ensure=self._fencing.unfence),
+                Ensuring(request=ChangeServer, ensure=Changing(post=post).change),
             ),
         )  # fmt: skip
         self._tasks: TaskGroup | None = None

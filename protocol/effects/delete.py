@@ -4,6 +4,7 @@ from protocol.draft import Draft, Need, need
 from protocol.effects.history import bundle, change, notify, start_action, start_event, whole_server
 from protocol.effects.registry import Moment, effect
 from protocol.effects.resize import drop_record
+from protocol.effects.servers import check_lock
 from protocol.errors import Conflict
 from protocol.messages import servers as say
 from protocol.messages.servers import ServerBundle
@@ -17,8 +18,7 @@ def _begin(draft: Draft, command: say.BeginDelete, moment: Moment) -> ServerBund
     server = draft.one(Server, uuid=command.server)
     if server.is_hidden or server.is_sealed:
         raise Conflict(server=server.uuid, action="delete", reason="this cell is not its home")
-    if server.is_locked:
-        raise Conflict(server=server.uuid, action="delete", reason="it is locked; unlock it first")
+    check_lock(server, command.origin)
     start_action(draft, moment, server.uuid, command.action, name="delete", origin=command.origin)
     start_event(
         draft, moment, server.uuid, command.action, name="compute_terminate_instance", host=server.host or "conductor"

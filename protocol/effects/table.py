@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from protocol.effects import (
     capacity,
+    changes,
     confirm,
     delete,
     fencing,
@@ -23,7 +24,7 @@ from protocol.requests import Request, Role
 Requests = tuple[type[Request[Any]], ...]
 
 _MODULES: Final = (
-    capacity, confirm, delete, fencing, images, ports, power, quotas, resize, revert, root, servers, volumes,
+    capacity, changes, confirm, delete, fencing, images, ports, power, quotas, resize, revert, root, servers, volumes,
 )  # fmt: skip
 #: Where the requests are declared that only the root's cell carries out.
 OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing", "protocol.messages.quotas"})

@@ -54,6 +54,28 @@ class ServerBusy(CellferryError):
 
 @declared
 @define
+class NotItsHome(CellferryError):
+    """A cell is not a server's home just now: it may be on its way."""
+
+    code = "not_its_home"
+    template = "cell {cell} is not the home of server {server} just now; look again where it is"
+    is_retryable = True
+    server: str
+    cell: str
+
+
+@declared
+@define
+class ServerLocked(CellferryError):
+    """A server is locked against everybody but administrators."""
+
+    code = "server_locked"
+    template = "server {server} is locked: unlock it first, or ask an administrator"
+    server: str
+
+
+@declared
+@define
 class InvalidState(CellferryError):
     """A record is not in the state that a command expects."""
 

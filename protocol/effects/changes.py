@@ -1,0 +1,40 @@
+"""The effect of what users change of a record, at any time: it follows the server, and is done once wherever it is."""
+
+from typing import Final
+
+from protocol.draft import Draft
+from protocol.effects.history import change, finish_action, finished_event, start_action, whole_server
+from protocol.effects.registry import Moment, effect
+from protocol.effects.servers import check_lock
+from protocol.errors import NotItsHome
+from protocol.messages.changes import ServerChange, UpdateServer
+from protocol.records import Server, ServerAction
+
+#: Who is noted to have carried it out: no host takes part.
+API: Final = "api"
+UPDATE: Final = "update"
+LOCKS: Final = {True: "lock", False: "unlock"}
+
+
+@effect(UpdateServer, whole_server)
+def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
+    server = draft.one(Server, uuid=command.server)
+    if draft.find(ServerAction, server=server.uuid, id=command.action) is not None:
+        # Done already, here or where the server was before: histories travel.
+        return server
+    if server.is_hidden or server.is_sealed:
+        raise NotItsHome(server=server.uuid, cell=moment.cell)
+    name = _action(command.change)
+    if name != LOCKS[False]:
+        check_lock(server, command.origin)
+    start_action(draft, moment, server.uuid, command.action, name=name, origin=command.origin)
+    finished_event(draft, moment, server.uuid, command.action, name=f"{API}_{name}_server", host=API)
+    finish_action(draft, server.uuid, command.action, moment)
+    return change(draft, server, moment, **command.change.fields())
+
+
+def _action(change: ServerChange) -> str:
+    """Name it as Nova does: a lock is one by itself."""
+    fields = change.fields()
+    is_locked = fields.pop("is_locked", None)
+    return UPDATE if fields or is_locked is None else LOCKS[is_locked]
