@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from actors.cli.cells import cell
+from actors.cli.changing import CHANGES
 from actors.cli.demo import demo
 from actors.cli.failures import failure_of
 from actors.cli.hosts import host
@@ -42,6 +43,8 @@ cellferry.add_command(demo)
 cellferry.add_command(run)
 for noun in (server, migration, host, cell, image, volume, quota):
     cellferry.add_command(noun)
+for change in CHANGES:
+    server.add_command(change)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -127,6 +127,8 @@ async def show_server(session: Session, line: ServerLine, shape: Shape) -> None:
     record = bundle.server
     actions = sorted(bundle.actions, key=lambda action: action.started_at_us)
     fields = row_of(line) | {
+        "name": record.name,
+        "description": record.description or None,
         "vm_state": record.vm_state.value,
         "task_state": record.task_state.value if record.task_state else None,
         "power_state": power_name(record.power_state),

@@ -26,7 +26,7 @@ def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
         raise NotItsHome(server=server.uuid, cell=moment.cell)
     name = _action(command.change)
     if name != LOCKS[False]:
-        check_lock(server, command.origin)
+        check_lock(server)
     start_action(draft, moment, server.uuid, command.action, name=name, origin=command.origin)
     finished_event(draft, moment, server.uuid, command.action, name=f"{API}_{name}_server", host=API)
     finish_action(draft, server.uuid, command.action, moment)

@@ -44,7 +44,7 @@ def open_move(draft: Draft, server: Server) -> Migration:
 @effect(say.BeginConfirm, whole_server)
 def _begin(draft: Draft, command: say.BeginConfirm, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
-    check_settled(server, "confirm", (VmState.RESIZED,), command.origin)
+    check_settled(server, "confirm", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.CONFIRMING)
     start_action(draft, moment, server.uuid, command.action, name="confirmResize", origin=command.origin)

@@ -36,7 +36,7 @@ REVERT_EVENTS = (
 @effect(say.BeginRevert, whole_server)
 def _begin(draft: Draft, command: say.BeginRevert, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
-    check_settled(server, "revert", (VmState.RESIZED,), command.origin)
+    check_settled(server, "revert", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.REVERTING)
     start_action(draft, moment, server.uuid, command.action, name="revertResize", origin=command.origin)

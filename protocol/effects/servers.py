@@ -16,7 +16,7 @@ from protocol.effects.history import (
 from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, Conflict, InvalidState, NotFound, ServerLocked
 from protocol.messages import servers as say
-from protocol.messages.servers import Origin, ServerBundle
+from protocol.messages.servers import ServerBundle
 from protocol.records import ActionEvent, Allocation, BlockDevice, Claim, Server, ServerAction
 from protocol.requests import Done
 from protocol.states import TaskState, VmState
@@ -76,17 +76,17 @@ def _finish_build(draft: Draft, command: say.FinishBuild, moment: Moment) -> Ser
     return change(draft, server, moment, vm_state=VmState.ACTIVE, task_state=None, power_state=command.power_state)
 
 
-def check_lock(server: Server, origin: Origin) -> None:
-    """Refuse whoever may not touch a locked server."""
-    if server.is_locked and not origin.is_admin:
+def check_lock(server: Server) -> None:
+    """Refuse to touch a locked server."""
+    if server.is_locked:
         raise ServerLocked(server=server.uuid)
 
 
-def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...], origin: Origin) -> None:
+def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...]) -> None:
     """Refuse an operation on a server that is locked, hidden, busy or in no state for it."""
     if server.is_hidden or server.is_sealed:
         raise Conflict(server=server.uuid, action=action, reason="this cell is not its home")
-    check_lock(server, origin)
+    check_lock(server)
     if server.task_state is not None:
         raise Conflict(server=server.uuid, action=action, reason=f"its task is {server.task_state}")
     if server.vm_state not in vm_states:
@@ -99,7 +99,7 @@ def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...], o
 @effect(say.BeginTask, whole_server)
 def _begin_task(draft: Draft, command: say.BeginTask, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
-    check_settled(server, command.action_name, command.vm_states, command.origin)
+    check_settled(server, command.action_name, command.vm_states)
     start_action(draft, moment, server.uuid, command.action, name=command.action_name, origin=command.origin)
     start_event(draft, moment, server.uuid, command.action, name=command.event, host=server.host or "")
     change(draft, server, moment, task_state=command.task_state)

@@ -67,10 +67,10 @@ class NotItsHome(CellferryError):
 @declared
 @define
 class ServerLocked(CellferryError):
-    """A server is locked against everybody but administrators."""
+    """A server is locked, against mistakes: whoever means it unlocks it first."""
 
     code = "server_locked"
-    template = "server {server} is locked: unlock it first, or ask an administrator"
+    template = "server {server} is locked: unlock it first, with `cellferry server unlock`"
     server: str
 
 

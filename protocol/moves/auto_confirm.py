@@ -24,8 +24,7 @@ AGAIN_US: Final = 60_000_000
 
 def order_of(move: WaitingMove, conversation: str) -> SettleMove:
     """Write the order that confirms a move."""
-    # It is the operator who has asked for it, once and for all: no lock of a user holds it up.
-    origin = Origin(request_id=f"req-{conversation}", user=USER, project=move.project, is_admin=True)
+    origin = Origin(request_id=f"req-{conversation}", user=USER, project=move.project)
     return SettleMove(server=move.server, goal=Goal.CONFIRM, origin=origin)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,17 @@ def broker() -> Iterator[OwnRabbitMQ]:
     """Start a broker of the tests' own."""
     with own_rabbitmq() as service:
         yield service
+
+
+def change_and_lock(answered: Callable[..., Any], directory: Path) -> None:
+    """Change a server's record, and see that its lock holds."""
+    changed = answered("server", "set", "web", "--name", "shop", "--tag", "blue", "--property", "tier=front")
+    assert (changed["name"], changed["tags"], changed["metadata"]) == ("shop", ["blue"], {"tier": "front"})
+    assert answered("server", "lock", "shop")["locked"] is True
+    locked = cellferry(directory, "server", "stop", "shop")
+    assert locked.returncode == 1
+    assert "is locked: unlock it first, with `cellferry server unlock`" in locked.stderr
+    assert answered("server", "unlock", "shop")["locked"] is False
 
 
 def test_a_server_is_created_moved_and_confirmed_by_hand(
@@ -55,6 +66,7 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         refused = cellferry(tmp_path, "server", "revert", "web", "--wait")
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
+        change_and_lock(answered, tmp_path)
         use = answered("quota", "set", "admin", "--servers", "1")
         assert (use["servers"], use["servers_limit"], use["vcpus_limit"]) == (1, 1, None)
         full = cellferry(tmp_path, "server", "create", "more", "--flavor", "tiny", "--image", "cirros")
