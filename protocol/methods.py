@@ -4,10 +4,25 @@ from typing import Any, Final
 
 from protocol import requests
 from protocol.envelope import Direction
-from protocol.messages import capacity, changes, fencing, hosts, moves, orders, partners, power, quotas, root, servers
+from protocol.messages import (
+    capacity,
+    changes,
+    fencing,
+    groups,
+    hosts,
+    moves,
+    orders,
+    partners,
+    power,
+    quotas,
+    root,
+    servers,
+)
 from protocol.requests import Method, Request, Way
 
-_MODULES: Final = (capacity, changes, fencing, hosts, moves, orders, partners, power, quotas, requests, root, servers)
+_MODULES: Final = (
+    capacity, changes, fencing, groups, hosts, moves, orders, partners, power, quotas, requests, root, servers,
+)  # fmt: skip
 
 
 def _collect() -> dict[str, type[Request[Any]]]:

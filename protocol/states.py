@@ -74,6 +74,12 @@ class Goal(StrEnum):
     DELETE = "delete"
 
 
+class Policy(StrEnum):
+    """What a group asks of where its servers are."""
+
+    ANTI_AFFINITY = "anti-affinity"
+
+
 class Owed(StrEnum):
     """What a fenced host has to do with a guest before its fence is lifted."""
 

@@ -11,7 +11,7 @@ import attrs
 from sim import clock
 from sim.cases.case import Breach, Case, Outcome
 from sim.cases.layout import Layout
-from sim.cases.workload import IMAGE, volumes_of
+from sim.cases.workload import IMAGE, groups_of, volumes_of
 from sim.checkers import Watch, watch
 from sim.director import Director
 from sim.faults import FaultKind
@@ -98,6 +98,8 @@ async def _furnish(world: World, case: Case) -> None:
     await world.add_image(IMAGE)
     for volume in volumes_of((*case.setup, *case.ops)):
         await world.add_volume(volume)
+    for group in groups_of((*case.setup, *case.ops)):
+        await world.add_group(group)
     for op in case.setup:
         await world.users.carry_out(op)
 

@@ -31,7 +31,7 @@ from protocol.cell_path import Address
 from protocol.envelope import Direction, Key
 from protocol.errors import CellferryError, revive
 from protocol.errors_wire import decode_error
-from sim.cases.workload import Act, Op, volumes_of
+from sim.cases.workload import Act, Op, groups_of, volumes_of
 from sim.checkers import watch
 from sim.checkers.health import HealthySucceeds
 from sim.checkers.wire import NoRetries
@@ -126,6 +126,7 @@ class Scenario(Weather):
         self._counts: Counter[str] = Counter()
         self._watch = watch(stage.history, peek=stage.truth, always_every=ALWAYS_EVERY)
         self._volumes: dict[str, None] = {}
+        self._groups: dict[str, None] = {}
 
     @classmethod
     def run(
@@ -165,13 +166,17 @@ class Scenario(Weather):
     # --- what users do -----------------------------------------------------------------------------------------
 
     async def create(
-        self, server: str, *, host: str = "", volume: str = "", is_volume_backed: bool = False, wait: bool = True
-    ) -> Move:
+        self, server: str, *, host: str = "", volume: str = "", is_volume_backed: bool = False, group: str = "",
+        wait: bool = True,
+    ) -> Move:  # fmt: skip
         """Create a server, and wait until it is there unless told not to; from an image, unless volume-backed.
 
-        It is of flavor m1.tiny; `volume` is a data volume, `/dev/vdb`, made if there is none of that name.
+        It is of flavor m1.tiny; `volume` is a data volume, `/dev/vdb`, made if there is none of that name.  Servers of
+        a `group` are on different hosts; it is made as well.
         """
-        created = await self._place(Act.CREATE, server, host=host, volume=volume, is_volume_backed=is_volume_backed)
+        created = await self._place(
+            Act.CREATE, server, host=host, volume=volume, is_volume_backed=is_volume_backed, group=group
+        )
         return await created.done() if wait else created
 
     async def resize(self, server: str, *, host: str = "") -> Move:
@@ -221,8 +226,12 @@ class Scenario(Weather):
         return await self.order(Op(name=name, act=act, server=server, **fields))
 
     async def order(self, op: Op) -> Move:
-        """Begin an operation that is written down as a value; its volumes are made if there are none."""
+        """Begin an operation that is written down as a value; its volumes and group are made if there are none."""
         await self._register(list(volumes_of((op,))))
+        for group in groups_of((op,)):
+            if group.id not in self._groups:
+                self._groups[group.id] = None
+                await self.stage.register_group(group)
         await self.stage.place(op)
         self.moves[op.name] = Move(self.stage, op)
         return self.moves[op.name]

@@ -19,6 +19,7 @@ from actors.observing import PARTNERS, Observed, ObservedHost, collect
 from actors.partners.memory import MemoryImages, MemoryVolumes
 from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT_TABLES, partner_tables
 from protocol.cell_path import Address, CellPath, host_mailbox
+from protocol.messages.groups import CreateGroup
 from protocol.messages.orders import FenceHost, UnfenceHost
 from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from actors.kernel.ports import Inbox, Store, Wire
-    from protocol.records import HostFence
+    from protocol.records import HostFence, ServerGroup
     from sim.faults import Plan
     from sim.history import Line
 
@@ -227,6 +228,10 @@ class World:
         """Make and register a blank volume."""
         request = RegisterVolume(volume=name, name=name, size_gb=size_gb)
         await self.client.call(Address(self.layout.root, "volume"), request)
+
+    async def add_group(self, group: ServerGroup) -> None:
+        """Make a group of servers."""
+        await self.client.call(Address(self.layout.root, "cell"), CreateGroup(group=group))
 
     async def quiet(self, *, for_s: float = 60.0) -> None:
         """Let virtual time pass, so that whatever is under way comes to its end."""

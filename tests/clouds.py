@@ -37,6 +37,7 @@ from protocol.records import (
     Record,
     Server,
     ServerAction,
+    ServerGroup,
 )
 from protocol.states import Goal, MigrationStatus
 from protocol.truth import CellTruth, GuestTruth, Truth, Witnessed
@@ -53,6 +54,8 @@ OTHER_HOST: Final = "h5"  # In the target's cell, too.
 TINY: Final = Flavor(name="m1.tiny", vcpus=1, memory_mb=512, disk_gb=1)
 SMALL: Final = Flavor(name="m1.small", vcpus=1, memory_mb=2048, disk_gb=20)
 ORIGIN: Final = Origin(request_id="req-1", user="u", project="p")
+#: Of which the server is the only member.
+GROUP: Final = ServerGroup(id="g", name="g", project="p")
 TIME: Final = re.compile(r"_at_us=\d+")
 #: What a failed operation leaves in the history of its server, and nothing else does.
 HISTORY: Final = (ServerAction, ActionEvent, Fault, Notification)
@@ -88,6 +91,7 @@ def create(backing: Backing = Backing.IMAGE) -> CreateServer:
     return CreateServer(
         server=SERVER, name="web", flavor=TINY, image="" if is_volume_backed else "cirros",
         volumes=(ROOT_VOLUME, DATA_VOLUME) if is_volume_backed else (DATA_VOLUME,), host=SOURCE_HOST, origin=ORIGIN,
+        group=GROUP.id,
     )  # fmt: skip
 
 
@@ -145,6 +149,7 @@ async def cloud(*orders: Order, world: World | None = None, but: tuple[str, ...]
             await made.add_image("cirros")
             for volume in ("root", "data", "extra"):
                 await made.add_volume(volume)
+            await made.add_group(GROUP)
             for order in orders:
                 await made.client.finish(order)
             await made.quiet()

@@ -13,6 +13,7 @@ from actors.cli.cells import cell
 from actors.cli.changing import CHANGES
 from actors.cli.demo import demo
 from actors.cli.failures import failure_of
+from actors.cli.groups import group
 from actors.cli.hosts import host
 from actors.cli.migrations import migration
 from actors.cli.quotas import quota
@@ -41,7 +42,7 @@ def cellferry() -> None:
 
 cellferry.add_command(demo)
 cellferry.add_command(run)
-for noun in (server, migration, host, cell, image, volume, quota):
+for noun in (server, migration, host, cell, image, volume, quota, group):
     cellferry.add_command(noun)
 for change in CHANGES:
     server.add_command(change)

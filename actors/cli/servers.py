@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import click
 
+from actors.cli import groups
 from actors.cli.configuring import config_option
 from actors.cli.failures import NotThere
 from actors.cli.following import finish
@@ -167,10 +168,11 @@ async def read(session: Session, line: ServerLine) -> ServerBundle:
 @click.option("--volume", "volumes", multiple=True, help="A volume for it; repeatable.")
 @click.option("--host", help="The compute host; without, the one with most room.")
 @click.option("--key", type=PUBLIC_KEY, help="A file with its user's public key, which is called as the file is.")
+@click.option("--group", "group_name", metavar="GROUP", help="A group whose servers are on different hosts.")
 @orders
 def create(
     *, name: str, flavor_name: str, image: str, boot_volume: str | None, volumes: tuple[str, ...], host: str | None,
-    key: Path | None, config: Path, waiting: Waiting, shape: Shape,
+    key: Path | None, group_name: str | None, config: Path, waiting: Waiting, shape: Shape,
 ) -> None:  # fmt: skip
     """Create a server, called NAME."""
     if bool(image) is bool(boot_volume):
@@ -185,6 +187,7 @@ def create(
         order = CreateServer(
             server=session.client.fresh_id("server", name), name=name, flavor=flavor(session, flavor_name), image=image,
             volumes=(*root, *data), host=host, origin=origin(session), key_pair=pair,
+            group=(await groups.find(session, group_name)).id if group_name else "",
         )  # fmt: skip
         await place(session, order, name=name, what=f"create {flavor_name}", waiting=waiting, shape=shape)
 

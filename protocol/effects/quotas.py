@@ -10,7 +10,7 @@ import attrs
 
 from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
-from protocol.errors import QuotaExceeded
+from protocol.errors import InvalidValue, QuotaExceeded
 from protocol.messages import quotas as say
 from protocol.records import Flavor, Mapping, Quota, Record, RequestSpec
 
@@ -70,6 +70,10 @@ def _of_project(command: "say.SetQuota | say.ShowQuota") -> tuple[Need, ...]:
 
 @effect(say.SetQuota, _of_project)
 def _set(draft: Draft, command: say.SetQuota, _: Moment) -> say.QuotaUse:
+    for name in ("servers", *SIZES):
+        limit = getattr(command, name)
+        if limit is not None and limit < 0:
+            raise InvalidValue(name=name, value=limit, rule="it must be 0 or more, or none")
     quota = Quota(project=command.project, servers=command.servers, vcpus=command.vcpus, memory_mb=command.memory_mb)
     return _use(draft, draft.put(quota))
 

@@ -4,17 +4,21 @@ from typing import Final
 
 import attrs
 
+from protocol.cell_path import Address, host_of
 from protocol.draft import Draft, Need, need
-from protocol.effects import quotas
+from protocol.effects import groups, quotas
 from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, ComputeHostNotFound, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
-from protocol.records import HostFence, HostMapping, Mapping, Mirror, Permit, Record, RequestSpec
+from protocol.records import GroupPlace, HostFence, HostMapping, Mapping, Mirror, Permit, Record, RequestSpec
 from protocol.requests import PAGE_MAX, Done
 from protocol.states import Goal
 
 #: What must wait until nothing is owed: the next move would meet what the last one has left.
 MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
+#: What chooses a host.
+PLACED: Final = MOVES | {Goal.CREATE}
+Rows = tuple[Record, ...]
 
 
 def _ledger(command: "say.TakeServer | say.OweServer | say.ReleaseServer | say.ForgetHome") -> tuple[Need, ...]:
@@ -22,21 +26,34 @@ def _ledger(command: "say.TakeServer | say.OweServer | say.ReleaseServer | say.F
     return need(Mapping, server=server), need(Permit, server=server), need(RequestSpec, server=server)
 
 
-def _quota(command: say.TakeServer, rows: tuple[Record, ...]) -> tuple[Need, ...]:
-    if command.flavor is None:
-        return ()
-    project = next((row.project for row in rows if type(row) is Mapping and row.server == command.server), "")
-    return quotas.limits(project or command.project, rows)
+def _own(server: str, rows: Rows) -> Mapping | None:
+    return next((row for row in rows if type(row) is Mapping and row.server == server), None)
+
+
+def _for_taking(command: say.TakeServer, rows: Rows) -> tuple[Need, ...]:
+    own = _own(command.server, rows)
+    project, group = (own.project, own.server_group) if own else (command.project, command.server_group)
+    of_quota = quotas.limits(project or command.project, rows) if command.flavor is not None else ()
+    return (*of_quota, *groups.others(group)) if command.goal in PLACED else of_quota
+
+
+def _own_places(command: "say.OweServer | say.ReleaseServer | say.ForgetHome", rows: Rows) -> tuple[Need, ...]:
+    own = _own(command.server, rows)
+    return (need(GroupPlace, server=command.server),) if own and own.server_group else ()
 
 
 def _of_take(command: say.TakeServer) -> tuple[Need, ...]:
     return (*_ledger(command), need(HostFence), need(HostMapping, host=command.host or ""))
 
 
-@effect(say.TakeServer, _of_take, _quota)
+def _check_host(draft: Draft, named: str | None) -> None:
+    if named is not None and draft.find(HostMapping, host=named) is None:
+        raise ComputeHostNotFound(host=named)
+
+
+@effect(say.TakeServer, _of_take, _for_taking)
 def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
-    if command.host is not None and draft.find(HostMapping, host=command.host) is None:
-        raise ComputeHostNotFound(host=command.host)
+    _check_host(draft, command.host)
     mapping = draft.find(Mapping, server=command.server)
     if mapping is None:
         if command.is_queued:
@@ -60,12 +77,16 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     if command.flavor is not None and (mapping.project or command.project) and not mapping.is_moved:
         project = mapping.project or command.project
         mapping = quotas.charge(draft, mapping, project=project, flavor=command.flavor)
-    mapping = draft.put(attrs.evolve(mapping, conversation=command.conversation, goal=command.goal))
+    mapping = attrs.evolve(mapping, conversation=command.conversation, goal=command.goal)
+    if command.is_new:
+        mapping = groups.join(draft, mapping, command.server_group)
+    draft.put(mapping)
     return say.Taken(
         mapping=mapping,
         permit=draft.find(Permit, server=command.server),
         spec=draft.find(RequestSpec, server=command.server),
         fenced=tuple(fence.host for fence in draft.all(HostFence)),
+        avoided=groups.avoided(draft, mapping) if command.goal in PLACED else (),
     )
 
 
@@ -74,7 +95,7 @@ def _debt_of(mapping: Mapping) -> str:
     return f"{owed}, which is tried again until that answers; if it never will, fence its host"
 
 
-@effect(say.OweServer, _ledger)
+@effect(say.OweServer, _ledger, _own_places)
 def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
     mapping = draft.one(Mapping, server=command.server)
     if mapping.conversation != command.conversation:
@@ -86,10 +107,11 @@ def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
         debt_at=command.owed_at,
     )  # fmt: skip
     draft.put(quotas.settle(owing, draft.find(RequestSpec, server=command.server)))
+    groups.leave(draft, mapping, host_of(Address.parse(command.owed_at)))
     return Done()
 
 
-@effect(say.ReleaseServer, lambda command: (*_ledger(command), need(Mirror, server=command.server)))
+@effect(say.ReleaseServer, lambda command: (*_ledger(command), need(Mirror, server=command.server)), _own_places)
 def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is not None and mapping.debt == command.conversation:
@@ -102,6 +124,7 @@ def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
         free = attrs.evolve(mapping, conversation=None, goal=None)
         draft.put(quotas.settle(free, draft.find(RequestSpec, server=command.server)))
         return Done()
+    groups.part(draft, mapping)
     draft.drop(mapping)
     for row in (*draft.all(Permit, server=command.server), *draft.all(Mirror, server=command.server)):
         draft.drop(row)
@@ -118,12 +141,15 @@ def _commit(draft: Draft, command: say.CommitHome, _: Moment) -> Mapping:
     return draft.put(attrs.evolve(mapping, cell=str(command.target), generation=mapping.generation + 1))
 
 
-@effect(say.ForgetHome, _ledger)
+@effect(say.ForgetHome, _ledger, _own_places)
 def _forget_home(draft: Draft, command: say.ForgetHome, _: Moment) -> Done:
     mapping = draft.one(Mapping, server=command.server)
     if mapping.conversation != command.conversation:
         raise Conflict(server=command.server, action="lose its home", reason=f"its mapping is {mapping}")
-    draft.put(attrs.evolve(mapping, cell=None, project="", vcpus=0, memory_mb=0, is_moved=False))
+    groups.part(draft, mapping)
+    draft.put(
+        attrs.evolve(mapping, cell=None, project="", vcpus=0, memory_mb=0, is_moved=False, server_group="")
+    )  # fmt: skip
     if spec := draft.find(RequestSpec, server=command.server):
         draft.drop(spec)
     return Done()

@@ -8,6 +8,7 @@ from protocol.effects import (
     confirm,
     delete,
     fencing,
+    groups,
     images,
     ports,
     power,
@@ -24,10 +25,13 @@ from protocol.requests import Request, Role
 Requests = tuple[type[Request[Any]], ...]
 
 _MODULES: Final = (
-    capacity, changes, confirm, delete, fencing, images, ports, power, quotas, resize, revert, root, servers, volumes,
+    capacity, changes, confirm, delete, fencing, groups, images, ports, power, quotas, resize, revert, root, servers,
+    volumes,
 )  # fmt: skip
 #: Where the requests are declared that only the root's cell carries out.
-OF_ROOT: Final = frozenset({"protocol.messages.root", "protocol.messages.fencing", "protocol.messages.quotas"})
+OF_ROOT: Final = frozenset(
+    {"protocol.messages.root", "protocol.messages.fencing", "protocol.messages.groups", "protocol.messages.quotas"}
+)
 
 
 def _handled(role: Role, *, by_root: bool = False) -> Requests:

@@ -179,6 +179,19 @@ class QuotaExceeded(CellferryError):
 
 @declared
 @define
+class HostOfGroup(CellferryError):
+    """A host has, or expects, another server of a group whose servers are to be on different hosts."""
+
+    code = "host_of_group"
+    template = "server {server} cannot go to host {host}: server {other} of its group {group} is there, or is expected"
+    server: str
+    host: str
+    other: str
+    group: str
+
+
+@declared
+@define
 class PermitRefused(CellferryError):
     """A guest may not be started with that permit, or a permit not be issued yet."""
 

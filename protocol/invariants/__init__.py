@@ -1,4 +1,4 @@
-"""The ten invariants, judged on the truth.  Pure; the demo, the end-to-end tests and the simulator all ask the same.
+"""The invariants, judged on the truth.  Pure; the demo, the end-to-end tests and the simulator all ask the same.
 
 What holds *always* holds at every instant, in the midst of every move.  What holds *at rest* holds when nothing goes
 on any more: of servers that an open (parked) conversation still works on, only what holds always is asked.
@@ -11,6 +11,7 @@ import attrs
 
 from protocol.invariants import (
     accounting,
+    apart,
     attachments,
     gather_exact,
     no_leaks,
@@ -92,6 +93,12 @@ _ALL: Final = (
         text="Hosts give what their servers need, never more than they have; quotas count each server once.",
         always=accounting.check,
         at_rest=accounting.check_at_rest,
+    ),
+    Invariant(
+        name="apart",
+        text="Servers of a group are on different hosts, and the hosts that each may need are kept for it.",
+        always=apart.check,
+        at_rest=apart.check_at_rest,
     ),
 )
 

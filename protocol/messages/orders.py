@@ -67,6 +67,7 @@ class CreateServer(Request[Accepted]):
     host: str | None
     origin: Origin
     key_pair: KeyPair | None = attrs.field(default=None, validator=_key_pair)
+    group: str = ""  # The id of the group that it is to be a member of; empty: of none.
 
 
 @attrs.frozen(kw_only=True)

@@ -2,7 +2,6 @@
 
 import attrs
 
-from protocol.errors import InvalidValue
 from protocol.records import Quota
 from protocol.requests import Method, Request, Role, Way
 
@@ -17,11 +16,6 @@ class QuotaUse:
     memory_mb: int
 
 
-def _limit(_request: object, field: "attrs.Attribute[int | None]", value: int | None) -> None:
-    if value is not None and value < 0:
-        raise InvalidValue(name=field.name, value=value, rule="it must be 0 or more, or none")
-
-
 @attrs.frozen(kw_only=True)
 class SetQuota(Request[QuotaUse]):
     """Say how much a project may have; None: as much as there is.  What it has already stays."""
@@ -29,9 +23,9 @@ class SetQuota(Request[QuotaUse]):
     METHOD = Method(name="set_quota", at=Role.CELL, way=Way.NONE, is_for_people=True)
 
     project: str
-    servers: int | None = attrs.field(validator=_limit)
-    vcpus: int | None = attrs.field(validator=_limit)
-    memory_mb: int | None = attrs.field(validator=_limit)
+    servers: int | None
+    vcpus: int | None
+    memory_mb: int | None
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,7 @@ class Taken:
     permit: Permit | None = None
     spec: RequestSpec | None = None
     fenced: tuple[str, ...] = ()  # Hosts whose machines are off, as their operators say.
+    avoided: tuple[str, ...] = ()  # Hosts that have, or expect, others of its group.
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,8 @@ class TakeServer(Request[Taken]):
     flavor: Flavor | None = None
     project: str = ""
     host: str | None = None  # The one that was asked for.
+    #: The group that it is to be a member of, if it is new.
+    server_group: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -61,6 +61,7 @@ PLACE = (
         run=lambda story: root.TakeServer(
             server=story.server, conversation=story.conversation, goal=Goal.CREATE, is_new=True,
             flavor=_new(story).flavor, project=_new(story).origin.project, host=_new(story).host,
+            server_group=_new(story).group,
         ),
     ),
     Step(
@@ -68,6 +69,7 @@ PLACE = (
         run=lambda story: parties.find_room(_new(story).flavor, is_volume_backed=not _new(story).image),
         objection=parties.nothing_to_choose,
     ),
+    parties.take_place("-"),
     Step(
         name="allocate", row="-", at=at_chosen_cell, in_attempt=True,
         run=lambda story: AllocateHost(

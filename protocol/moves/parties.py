@@ -10,6 +10,7 @@ from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.errors import CellferryError, NoValidHost
 from protocol.ids import derived_id
 from protocol.messages.capacity import FindRoom, HostRoom, Room
+from protocol.messages.groups import LeavePlace, TakePlace
 from protocol.messages.hosts import VolumePlace
 from protocol.messages.orders import Order
 from protocol.messages.root import OweServer, ReleaseServer, Taken
@@ -154,7 +155,7 @@ def choose(story: Story) -> HostRoom | None:
     wanted_host = getattr(brief(story).order, "host", None)
     own_cell = taken(story).mapping.cell
     tried = [earlier for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))]
-    left_out = {room.host for room in tried}.union(taken(story).fenced)
+    left_out = {room.host for room in tried}.union(taken(story).fenced, taken(story).avoided)
     rooms = [
         room
         for answer in story.reply("choose_target", Gathered).answers
@@ -208,10 +209,31 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
     where = f"host {named} has no room for it, or does not answer" if named else "no host has room for it"
     if named in taken(story).fenced:
         where = f"host {named} is fenced; unfence it when its machine is back, or name another"
+    if named in taken(story).avoided:
+        where = f"host {named} has, or expects, another server of its group; name another"
     silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
     also = f"; no answer from {', '.join(silent)}" if silent else ""
     outside = f" outside of its cell {left}" if left else ""
     return NoValidHost(server=story.server, reason=f"{where}{outside}{also}")
+
+
+def is_in_group(story: Story) -> bool:
+    """Tell whether the server is in a group whose servers are to be on different hosts."""
+    return bool(taken(story).mapping.server_group)
+
+
+def take_place(row: str) -> Step:
+    """Keep the chosen host for this one of a group's servers; refused when another one is there or goes there."""
+    return Step(
+        name="take_place", row=row, at=at_root(), in_attempt=True, when=is_in_group,
+        run=lambda story: TakePlace(
+            server=story.server, server_group=taken(story).mapping.server_group, host=chosen(story).host,
+            conversation=story.conversation,
+        ),
+        undo=lambda story: LeavePlace(
+            server=story.server, host=chosen(story).host, conversation=story.conversation
+        ),
+    )  # fmt: skip
 
 
 # --- volumes -----------------------------------------------------------------------------------------------

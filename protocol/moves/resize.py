@@ -50,6 +50,8 @@ ATTEMPT = (
         run=lambda story: parties.find_room(told.flavor(story), is_volume_backed=not told.is_image_backed(story)),
         objection=parties.nothing_to_choose,
     ),
+    # What was chosen from may have changed: who is first at the root has the place, and the other tries elsewhere.
+    parties.take_place("A2"),
     Step(
         name="allocate_target", row="A2", at=at_chosen_cell, in_attempt=True,
         run=lambda story: AllocateHost(

@@ -15,7 +15,18 @@ from protocol.records.cell import (
 )
 from protocol.records.hosts import HeldPermit
 from protocol.records.partners import Attachment, Image, Port, PortBinding, Volume
-from protocol.records.root import HostFence, HostMapping, Mapping, Mirror, OwedAct, Permit, Quota, RequestSpec
+from protocol.records.root import (
+    GroupPlace,
+    HostFence,
+    HostMapping,
+    Mapping,
+    Mirror,
+    OwedAct,
+    Permit,
+    Quota,
+    RequestSpec,
+    ServerGroup,
+)
 
 __all__ = [
     "CELL_RECORDS",
@@ -30,6 +41,7 @@ __all__ = [
     "Claim",
     "Fault",
     "Flavor",
+    "GroupPlace",
     "HeldPermit",
     "Host",
     "HostFence",
@@ -50,6 +62,7 @@ __all__ = [
     "RequestSpec",
     "Server",
     "ServerAction",
+    "ServerGroup",
     "Volume",
 ]
 
@@ -57,7 +70,7 @@ CELL_RECORDS: tuple[type[Record], ...] = (
     Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault, Notification, Host, Allocation, Claim,
 )  # fmt: skip
 ROOT_RECORDS: tuple[type[Record], ...] = (
-    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror, Quota,
+    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror, Quota, ServerGroup, GroupPlace,
 )  # fmt: skip
 PARTNER_RECORDS: tuple[type[Record], ...] = (Image, Volume, Attachment, Port, PortBinding)
 HOST_RECORDS: tuple[type[Record], ...] = (HeldPermit,)

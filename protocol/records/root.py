@@ -5,7 +5,7 @@ from typing import ClassVar
 import attrs
 
 from protocol.records.base import Flavor, Record
-from protocol.states import Goal, Owed, PowerState, TaskState, VmState
+from protocol.states import Goal, Owed, Policy, PowerState, TaskState, VmState
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +14,7 @@ class Mapping(Record):
 
     TABLE = "mappings"
     KEY: ClassVar[tuple[str, ...]] = ("server",)
-    INDEX: ClassVar[tuple[str, ...]] = ("project", "is_moved")
+    INDEX: ClassVar[tuple[str, ...]] = ("project", "is_moved", "server_group")
 
     server: str
     cell: str | None
@@ -32,6 +32,36 @@ class Mapping(Record):
     #: A move of it waits for confirm or revert, and since when: until then the larger of both sizes counts.
     is_moved: bool = False
     moved_at_us: int = 0
+    #: The group that it is a member of; empty: of none.
+    server_group: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ServerGroup(Record):
+    """Servers that are to be on different hosts."""
+
+    TABLE = "server_groups"
+    KEY: ClassVar[tuple[str, ...]] = ("id",)
+    INDEX: ClassVar[tuple[str, ...]] = ("name",)
+
+    id: str
+    name: str
+    project: str
+    policy: Policy = Policy.ANTI_AFFINITY
+
+
+@attrs.frozen(kw_only=True)
+class GroupPlace(Record):
+    """That a member of a group is on a host, goes there or may come back there: no other member may."""
+
+    TABLE = "group_places"
+    KEY: ClassVar[tuple[str, ...]] = ("server", "host")
+    INDEX: ClassVar[tuple[str, ...]] = ("server", "server_group")
+
+    server: str
+    host: str
+    server_group: str
+    conversation: str  # What brings, or has brought, the member there.
 
 
 @attrs.frozen(kw_only=True)

@@ -25,13 +25,14 @@ class Mix:
     servers: int = 2
     of_a_kind: int | None = None  # So many faults of each kind at most; None: as any seed has.
     conductors: int = 1
+    group: str = ""  # Of which all servers are; empty: of none.
     points: dict[Family, str] = attrs.field(factory=dict, hash=False)  # Where faults strike, from the begin on.
 
     def case(self, seed: int) -> Case:
         """Make a seed's case."""
         case = case_of(
             seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind,
-            conductors=self.conductors,
+            conductors=self.conductors, group=self.group,
         )  # fmt: skip
         return attrs.evolve(case, faults=tuple(map(self._placed, case.faults)))
 
@@ -106,7 +107,15 @@ OWING: Final = Mix(
     points={Family.DRIVER: "destroy"},
 )
 DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
+GROUPED: Final = Mix(
+    name="grouped",
+    text="all servers are to be on different hosts, and some hosts refuse them",
+    kinds=(F.DRIVER_REFUSES, F.DOUBLE_LATE),
+    servers=3,
+    group="g",
+)
 
 MIXES: Final = (
     CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING, DYING,
+    GROUPED,
 )  # fmt: skip

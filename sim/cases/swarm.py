@@ -45,13 +45,14 @@ def case_of(
     strategy: str | None = None,
     layout: Layout | None = None,
     conductors: int | None = None,
+    group: str = "",
 ) -> Case:
     """Make a seed's case; `kinds` are on when they are given, at most so many of each, and else as the seed chooses."""
     chance = Chance(seed)
     if layout is None:
         conductors = conductors or (2 if chance.hits(TWO_CONDUCTORS, "two conductors") else 1)
         layout = Layout.tree(cells=cells, hosts=hosts, conductors=conductors)
-    setup, ops = stories(chance, layout=layout, servers=servers, minutes=minutes)
+    setup, ops = stories(chance, layout=layout, servers=servers, minutes=minutes, group=group)
     on = kinds_of(seed) if kinds is None else tuple(kind for kind in FaultKind if kind in kinds)
     case = Case(
         seed=seed,

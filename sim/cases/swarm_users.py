@@ -24,11 +24,15 @@ HASTE: Final = 0.05
 DEVICES: Final = ("/dev/vdc", "/dev/vdd", "/dev/vde", "/dev/vdf")
 
 
-def stories(chance: Chance, *, layout: Layout, servers: int, minutes: float) -> tuple[tuple[Op, ...], tuple[Op, ...]]:
-    """Draw what is set up before any fault, and what users do while things go wrong."""
+def stories(
+    chance: Chance, *, layout: Layout, servers: int, minutes: float, group: str = ""
+) -> tuple[tuple[Op, ...], tuple[Op, ...]]:
+    """Draw what is set up before any fault, and what users do while things go wrong; all servers may be of a group."""
     numbers = count(1)
     authors = [
-        _Author(chance=chance, server=f"s{number}", hosts=tuple(layout.hosts), minutes=minutes, numbers=numbers)
+        _Author(
+            chance=chance, server=f"s{number}", hosts=tuple(layout.hosts), minutes=minutes, numbers=numbers, group=group
+        )
         for number in range(1, servers + 1)
     ]
     setup = tuple(op for author in authors for op in author.setup())
@@ -44,6 +48,7 @@ class _Author:
     hosts: tuple[str, ...]
     minutes: float
     numbers: Iterator[int]
+    group: str
     chapter: int = 0
     attached: list[str] = attrs.field(factory=list)
 
@@ -84,7 +89,7 @@ class _Author:
         volume = f"data-{self.server}" if self._hits(0.4, "data volume") else ""
         create = Op(
             name=f"o{next(self.numbers)}", act=Act.CREATE, server=self.server, host=self._host("home", share=0.5),
-            volume=volume, is_volume_backed=self._hits(0.3, "volume-backed"), at_s=at_s,
+            volume=volume, is_volume_backed=self._hits(0.3, "volume-backed"), at_s=at_s, group=self.group,
         )  # fmt: skip
         yield create
         if volume:
@@ -120,6 +125,9 @@ class _Author:
 
     def _tell(self, before: Op | None, *, is_last: bool) -> Iterator[Op]:
         start_s = self._after_s("pause", most_s=20.0 if before else self.minutes * 60 * 0.3)
+        if self.group and before is None:
+            # Those of a group begin together: what one of them chooses, the others choose, too.
+            start_s = float(f"{self.chance.between(0, 5.0, self.group, 'begins'):.3g}")
         if self._hits(0.25, "prelude"):
             before = self._prelude(before, start_s)
             yield before

@@ -16,10 +16,11 @@ from protocol.messages.orders import (
     SettleMove,
 )
 from protocol.messages.servers import Origin
-from protocol.records import Flavor
+from protocol.records import Flavor, ServerGroup
 from protocol.states import Goal
 
 IMAGE: Final = "cirros"
+PROJECT: Final = "project"
 TINY: Final = Flavor(name="m1.tiny", vcpus=1, memory_mb=512, disk_gb=1)
 SMALL: Final = Flavor(name="m1.small", vcpus=1, memory_mb=2048, disk_gb=20)
 ROOT_DEVICE: Final = "/dev/vda"
@@ -57,10 +58,11 @@ class Op:
     device: str = "/dev/vdb"
     is_admin: bool = True  # Who asks is an administrator.
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
+    group: str = ""  # Of a create: the group whose servers are to be on different hosts.
 
     def order(self, *, user: str = "user") -> Order:
         """Write the operation as the order that the conductor takes."""
-        origin = Origin(request_id=f"req-{self.name}", user=user, project="project", is_admin=self.is_admin)
+        origin = Origin(request_id=f"req-{self.name}", user=user, project=PROJECT, is_admin=self.is_admin)
         match self.act:
             case Act.CREATE:
                 return self._create(origin)
@@ -87,8 +89,14 @@ class Op:
             volumes = (NewVolume(volume=f"root-{self.server}", device=ROOT_DEVICE, boot_index=0), *volumes)
         return CreateServer(
             server=self.server, name=self.server, flavor=TINY, image="" if self.is_volume_backed else IMAGE,
-            volumes=volumes, host=self.host or None, origin=origin,
+            volumes=volumes, host=self.host or None, origin=origin, group=self.group,
         )  # fmt: skip
+
+
+def groups_of(ops: tuple[Op, ...]) -> tuple[ServerGroup, ...]:
+    """Give every group that operations need, each once; its name is its id."""
+    names = dict.fromkeys(op.group for op in ops if op.group)
+    return tuple(ServerGroup(id=name, name=name, project=PROJECT) for name in names)
 
 
 def volumes_of(ops: tuple[Op, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.cases.case import Outcome
 from sim.cases.layout import Layout
-from sim.cases.workload import IMAGE, volumes_of
+from sim.cases.workload import IMAGE, groups_of, volumes_of
 from sim.checkers import Watch, watch
 from sim.faults import FaultKind
 from sim.history import Phase
@@ -82,6 +82,8 @@ def _live(world: InnerWorld, case: Case) -> float:
     world.add_image(IMAGE)
     for volume in volumes_of((*case.setup, *case.ops)):
         world.add_volume(volume)
+    for group in groups_of((*case.setup, *case.ops)):
+        world.add_group(group)
     for op in case.setup:
         world.place(op)
         world.run_until_quiet(SETUP_S)

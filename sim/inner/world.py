@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
     from protocol.journal import Journal
-    from protocol.records import Record
+    from protocol.records import Record, ServerGroup
     from protocol.truth import Memory as MemoryTruth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
@@ -140,6 +140,11 @@ class InnerWorld:
         self.users.sequence += 1
         self.stores.volumes[name] = BLANK
         self.partners["volume"].rows.save(Changes(puts=(Volume(id=name, name=name, size_gb=size_gb),)))
+
+    def add_group(self, group: ServerGroup) -> None:
+        """Make a group of servers."""
+        self.users.sequence += 1
+        self.root.rows.save(Changes(puts=(group,)))
 
     # --- operators ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
-    from protocol.records import Record
+    from protocol.records import Record, ServerGroup
     from protocol.truth import Truth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
@@ -126,6 +126,10 @@ class InnerStage:
     async def register_volume(self, volume: str) -> None:
         """Make and register a blank volume."""
         self.world.add_volume(volume)
+
+    async def register_group(self, group: ServerGroup) -> None:
+        """Make a group of servers."""
+        self.world.add_group(group)
 
     def add(self, fault: Fault) -> None:
         """Let a fault loose."""

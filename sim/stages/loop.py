@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.kernel.ports import Inbox, Wire
     from actors.kernel.post import Post
     from protocol.cell_path import CellPath
-    from protocol.records import Record
+    from protocol.records import Record, ServerGroup
     from protocol.truth import Truth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
@@ -149,6 +149,10 @@ class WorldStage:
     async def register_volume(self, volume: str) -> None:
         """Make and register a blank volume."""
         await self.world.add_volume(volume)
+
+    async def register_group(self, group: ServerGroup) -> None:
+        """Make a group of servers."""
+        await self.world.add_group(group)
 
     def _unfinished(self) -> list[str]:
         world, truth = self.world, self.world.peek()

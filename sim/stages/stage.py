@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from actors.compute.drivers.base import GuestState
     from protocol.cell_path import CellPath
-    from protocol.records import Record
+    from protocol.records import Record, ServerGroup
     from protocol.truth import Truth
     from sim.cases.layout import Layout
     from sim.cases.workload import Op
@@ -76,6 +76,10 @@ class Stage(Protocol):
 
     async def register_volume(self, volume: str) -> None:
         """Make a blank volume."""
+        ...
+
+    async def register_group(self, group: ServerGroup) -> None:
+        """Make a group of servers."""
         ...
 
     def add(self, fault: Fault) -> None:

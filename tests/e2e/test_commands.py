@@ -67,12 +67,8 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
         change_and_lock(answered, tmp_path)
-        use = answered("quota", "set", "admin", "--servers", "1")
-        assert (use["servers"], use["servers_limit"], use["vcpus_limit"]) == (1, 1, None)
-        full = cellferry(tmp_path, "server", "create", "more", "--flavor", "tiny", "--image", "cirros")
-        assert full.returncode == 1
-        assert "project admin has 1 of 1 servers, 1 more are wanted" in full.stderr
-        assert answered("quota", "show", "admin") == use
+        keeps_servers_apart(tmp_path, answered)
+        limits_a_project(tmp_path, answered)
         unknown = cellferry(tmp_path, "server", "show", "nope")
         assert "there is no server nope; list them with: cellferry server list" in unknown.stderr
         asked = cellferry(tmp_path, "host", "fence", "h1")
@@ -89,3 +85,47 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
     away = cellferry(tmp_path, "server", "list")
     assert away.returncode == 1
     assert "is the deployment up? Start it with: cellferry run all" in away.stderr
+
+
+def keeps_servers_apart(tmp_path: Path, answered: Callable[..., Any]) -> None:
+    """Make a group, a server in it, and none beside that."""
+    group = answered("group", "create", "apart")
+    assert (group["name"], group["policy"]) == ("apart", "anti-affinity")
+    member = answered(
+        "server",
+        "create",
+        "one",
+        "--flavor",
+        "tiny",
+        "--image",
+        "cirros",
+        "--group",
+        "apart",
+        "--host",
+        "h1",
+        "--wait",
+    )
+    shown = answered("group", "show", group["id"])
+    assert shown["servers"] == [f"{member['id']} on h1"]
+    taken = cellferry(
+        tmp_path, "server", "create", "two", "--flavor", "tiny", "--image", "cirros", "--group", "apart", "--host",
+        "h1", "--wait",
+    )  # fmt: skip
+    assert taken.returncode == 1
+    assert "host h1 has, or expects, another server of its group; name another" in taken.stderr
+    held = cellferry(tmp_path, "group", "delete", "apart")
+    assert f"members is {member['id']}, but must be none" in held.stderr
+    answered_none = cellferry(tmp_path, "server", "delete", "one", "--wait")
+    assert answered_none.returncode == 0, answered_none.stderr
+    assert cellferry(tmp_path, "group", "delete", "apart").stdout == "group apart is gone\n"
+    assert answered("group", "list") == []
+
+
+def limits_a_project(tmp_path: Path, answered: Callable[..., Any]) -> None:
+    """Allow one server, and ask for two."""
+    use = answered("quota", "set", "admin", "--servers", "1")
+    assert (use["servers"], use["servers_limit"], use["vcpus_limit"]) == (1, 1, None)
+    full = cellferry(tmp_path, "server", "create", "more", "--flavor", "tiny", "--image", "cirros")
+    assert full.returncode == 1
+    assert "project admin has 1 of 1 servers, 1 more are wanted" in full.stderr
+    assert answered("quota", "show", "admin") == use

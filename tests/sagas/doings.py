@@ -95,7 +95,7 @@ async def do(s: Scenario, act: str, doing: Doing) -> Move:
     match act:
         case "create":
             backing = doing.is_volume_backed
-            return await s.create(SERVER, host="h1", volume="data", is_volume_backed=backing, wait=False)
+            return await s.create(SERVER, host="h1", volume="data", is_volume_backed=backing, group="apart", wait=False)
         case "resize":
             return await s.resize(SERVER, host="h2")
         case "migrate":

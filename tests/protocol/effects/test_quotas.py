@@ -119,8 +119,9 @@ def test_a_project_without_limits_and_other_projects_do_not_matter() -> None:
 
 def test_a_limit_below_nothing_is_refused_and_one_below_what_is_used_only_stops_what_needs_more() -> None:
     """A server may still become smaller, and go, when an operator has lowered the limit."""
-    with pytest.raises(InvalidValue):
-        ask.SetQuota(project="p", servers=-1, vcpus=None, memory_mb=None)
+    for name in ("servers", "vcpus", "memory_mb"):
+        with pytest.raises(InvalidValue, match=name):
+            limit(**{name: -1})
     ledger = limit()
     created(ledger, flavor=BIG)
     ledger.do(ask.SetQuota(project="p", servers=0, vcpus=1, memory_mb=0))

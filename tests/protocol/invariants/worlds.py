@@ -11,6 +11,7 @@ from protocol.records import (
     BlockDevice,
     Claim,
     Flavor,
+    GroupPlace,
     Host,
     Image,
     Mapping,
@@ -24,6 +25,7 @@ from protocol.records import (
     RequestSpec,
     Server,
     ServerAction,
+    ServerGroup,
     Volume,
 )
 from protocol.requests import Gathered
@@ -220,7 +222,9 @@ def settled(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     server = record(EU, "h1", runs=runs, is_volume_backed=is_volume_backed)
     return truth(
         root=(
-            Mapping(server=S, cell=str(EU), generation=1, project="p", vcpus=1, memory_mb=512),
+            Mapping(server=S, cell=str(EU), generation=1, project="p", vcpus=1, memory_mb=512, server_group="g"),
+            ServerGroup(id="g", name="g", project="p"),
+            GroupPlace(server=S, host="h1", server_group="g", conversation="create-1"),
             Permit(server=S, number=1, holder=EU_H1),
             RequestSpec(server=S, flavor=SMALL, availability_zone="eu"),
             mirror(server, EU),
@@ -265,7 +269,19 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     kept = () if is_volume_backed else (kept_disk(),)
     return truth(
         root=(
-            Mapping(server=S, cell=str(US), generation=2, project="p", vcpus=2, memory_mb=1024, is_moved=True),
+            Mapping(
+                server=S,
+                cell=str(US),
+                generation=2,
+                project="p",
+                vcpus=2,
+                memory_mb=1024,
+                is_moved=True,
+                server_group="g",
+            ),
+            ServerGroup(id="g", name="g", project="p"),
+            GroupPlace(server=S, host="h1", server_group="g", conversation="create-1"),
+            GroupPlace(server=S, host="h3", server_group="g", conversation=MOVE),
             Permit(server=S, number=2, holder=US_H3),
             RequestSpec(server=S, flavor=BIG, availability_zone="us"),
             mirror(target, US),
