@@ -73,10 +73,7 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         )
     if command.goal in MOVES and mapping.debt is not None:
         raise Conflict(server=command.server, action=command.goal.value, reason=_debt_of(mapping))
-    # While a move of it waits, another is refused in its cell, and what is counted is what the one that waits may need.
-    if command.flavor is not None and (mapping.project or command.project) and not mapping.is_moved:
-        project = mapping.project or command.project
-        mapping = quotas.charge(draft, mapping, project=project, flavor=command.flavor)
+    mapping = _charged(draft, mapping, command)
     mapping = attrs.evolve(mapping, conversation=command.conversation, goal=command.goal)
     if command.is_new:
         mapping = groups.join(draft, mapping, command.server_group)
@@ -88,6 +85,14 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         fenced=tuple(fence.host for fence in draft.all(HostFence)),
         avoided=groups.avoided(draft, mapping) if command.goal in PLACED else (),
     )
+
+
+def _charged(draft: Draft, mapping: Mapping, command: say.TakeServer) -> Mapping:
+    project = mapping.project or command.project
+    if command.flavor is None or not project or mapping.is_moved:
+        # While a move of it waits, another is refused in its cell; what counts is what the one that waits may need.
+        return mapping
+    return quotas.charge(draft, mapping, project=project, flavor=command.flavor)
 
 
 def _debt_of(mapping: Mapping) -> str:

@@ -37,6 +37,7 @@ from protocol.records import (
     PortBinding,
     Record,
     Server,
+    ServerGroup,
 )
 from protocol.states import Goal
 from sim.clock import run
@@ -155,11 +156,14 @@ class _Watch:
     async def create(self, server: str, *, image: str, volumes: tuple[NewVolume, ...] = ()) -> Seen:
         for volume in volumes:
             await self.world.add_volume(volume.volume)
+        group = ServerGroup(id=server, name=server, project=ORIGIN.project)
+        await self.world.add_group(group)
         return await self.carry_out(
             CreateServer(
-                server=server, name=server, flavor=TINY, image=image, volumes=volumes, host=SOURCE, origin=ORIGIN
+                server=server, name=server, flavor=TINY, image=image, volumes=volumes, host=SOURCE, origin=ORIGIN,
+                group=group.id,
             )
-        )
+        )  # fmt: skip
 
     async def create_of(self, kind: str, server: str) -> Seen:
         """Make a server of one of the `KINDS`."""

@@ -217,14 +217,24 @@ def answers(*cells: CellPath, errors: tuple[CellPath, ...] = ()) -> Gathered:
     return Gathered(answers=tuple(CellAnswer(cell=cell, body=b"", is_error=cell in errors) for cell in cells))
 
 
+MAPPING = Mapping(
+    server=S, cell=str(EU), generation=1, project="p", vcpus=1, memory_mb=512, server_group="g"
+)  # fmt: skip
+
+
+def grouped(*hosts: str) -> Rows:
+    """The group that the server is in, and the hosts that are kept for it."""
+    kept = (GroupPlace(server=S, host=host, server_group="g", conversation="c") for host in hosts)
+    return ServerGroup(id="g", name="g", project="p"), *kept
+
+
 def settled(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     """A server on h1 that nothing is being done to."""
     server = record(EU, "h1", runs=runs, is_volume_backed=is_volume_backed)
     return truth(
         root=(
-            Mapping(server=S, cell=str(EU), generation=1, project="p", vcpus=1, memory_mb=512, server_group="g"),
-            ServerGroup(id="g", name="g", project="p"),
-            GroupPlace(server=S, host="h1", server_group="g", conversation="create-1"),
+            MAPPING,
+            *grouped("h1"),
             Permit(server=S, number=1, holder=EU_H1),
             RequestSpec(server=S, flavor=SMALL, availability_zone="eu"),
             mirror(server, EU),
@@ -269,19 +279,8 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     kept = () if is_volume_backed else (kept_disk(),)
     return truth(
         root=(
-            Mapping(
-                server=S,
-                cell=str(US),
-                generation=2,
-                project="p",
-                vcpus=2,
-                memory_mb=1024,
-                is_moved=True,
-                server_group="g",
-            ),
-            ServerGroup(id="g", name="g", project="p"),
-            GroupPlace(server=S, host="h1", server_group="g", conversation="create-1"),
-            GroupPlace(server=S, host="h3", server_group="g", conversation=MOVE),
+            attrs.evolve(MAPPING, cell=str(US), generation=2, vcpus=2, memory_mb=1024, is_moved=True),
+            *grouped("h1", "h3"),
             Permit(server=S, number=2, holder=US_H3),
             RequestSpec(server=S, flavor=BIG, availability_zone="us"),
             mirror(target, US),
