@@ -13,12 +13,13 @@ from actors.store.inbox import SqlInbox
 from tests.properties.moves import Moves
 from tests.properties.strategies import share_of_profile
 
+#: Whole runs, many of them; and what is found is shrunk, which takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 TURNS: Final = 25
 SHARE: Final = 0.04
 
 
-#: What is found is shrunk, which takes its time.
-@pytest.mark.timeout(600)
 def test_users_and_weather_in_any_turns_leave_every_promise_kept() -> None:
     """Orders, crashes, pauses, cuts, losses and failing calls, in any order and at any distance."""
     run_state_machine_as_test(Moves, settings=share_of_profile(SHARE, stateful_step_count=TURNS))

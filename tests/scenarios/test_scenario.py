@@ -184,7 +184,7 @@ def test_what_the_story_raises_comes_out_as_it_is() -> None:
             pass
 
     for stage in (InnerStage, LoopStage):
-        with pytest.raises(AssertionError, match="create-web failed: no_valid_host"):
+        with pytest.raises(AssertionError, match="create-web failed: compute_host_not_found"):
             Scenario.run(story, on=stage)
         with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
             Scenario.run(expects_in_vain, on=stage)
