@@ -18,8 +18,11 @@ BOUND: Final[dict[str, str]] = {
     "hw:mem_page_size": "memory pages of its own",
     "hw:tpm_version": "a virtual TPM",
 }
-#: Values of extra specs that ask for nothing.
-NOTHING: Final = frozenset({"", "shared", "small", "any"})
+#: Values of some of them that ask for nothing; of all, the empty one does.
+NOTHING: Final[dict[str, frozenset[str]]] = {
+    "hw:cpu_policy": frozenset({"shared"}),
+    "hw:mem_page_size": frozenset({"small", "any"}),
+}
 
 
 def bound_to_host(flavor: Flavor) -> Iterator[str]:
@@ -29,7 +32,7 @@ def bound_to_host(flavor: Flavor) -> Iterator[str]:
     if flavor.swap_mb:
         yield "a swap disk"
     for spec, what in BOUND.items():
-        if flavor.extra_specs.get(spec, "") not in NOTHING:
+        if flavor.extra_specs.get(spec, "") not in {"", *NOTHING.get(spec, ())}:
             yield what
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.door import BOUND, NOTHING, bars_move, bound_to_host
+from protocol.door import BOUND, bars_move, bound_to_host
 from protocol.errors import CannotMigrateToSameHost, CannotTravel, CellferryError, DiskTooSmall, InvalidState
 from protocol.messages import moves
 from protocol.messages.orders import KEY_MAX, CreateServer
@@ -26,7 +26,9 @@ SERVER = Server(
 )  # fmt: skip
 HARMLESS = {"hw:cpu_policy": "shared", "hw:mem_page_size": "any", "quota:cpu_shares": "10"}
 sizes = st.integers(1, 40)
-specs = st.dictionaries(st.sampled_from([*BOUND, "quota:cpu_shares"]), st.sampled_from([*NOTHING, "1", "gpu"]))
+specs = st.dictionaries(
+    st.sampled_from([*BOUND, "quota:cpu_shares"]), st.sampled_from(["", "shared", "small", "any", "gpu"])
+)
 flavors = st.builds(
     Flavor, name=st.sampled_from(["small", "big"]), vcpus=sizes, memory_mb=sizes, disk_gb=sizes,
     ephemeral_gb=st.integers(0, 1), swap_mb=st.integers(0, 1), extra_specs=specs,
@@ -60,6 +62,8 @@ def test_a_server_moves_unless_something_of_it_would_stay_behind_or_it_would_sta
         ({"ephemeral_gb": 1}, ["an ephemeral disk"]),
         ({"swap_mb": 1}, ["a swap disk"]),
         ({"extra_specs": HARMLESS}, []),
+        ({"extra_specs": {"accel:device_profile": "small"}}, ["accelerators"]),
+        ({"extra_specs": {"hw:cpu_policy": "small"}}, ["CPUs of its own"]),
         *(({"extra_specs": {spec: "1"}}, [what]) for spec, what in BOUND.items()),
     ],
 )

@@ -17,6 +17,7 @@ SHORT: Final = Night(
 )  # fmt: skip
 
 
+@pytest.mark.timeout(180)
 def test_a_very_short_night_tells_figures_of_every_part() -> None:
     """Each part has run something, and all but the probes, of which so little reaches few, are in order."""
     parts = run_night(SHORT)["parts"]

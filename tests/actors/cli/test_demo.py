@@ -78,7 +78,7 @@ def test_guests_in_memory_are_ferried_too(tmp_path: Path) -> None:
     cloud = write_cloud(tmp_path, CLOUD.replace('"process"', '"memory"'))
     run = demo(tmp_path, "--cloud", str(cloud))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "OK: 10 of 10 invariants hold; 3 servers ferried" in run.stdout
+    assert "OK: 11 of 11 invariants hold; 3 servers ferried" in run.stdout
     assert not files(tmp_path)
 
 
