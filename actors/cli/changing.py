@@ -23,24 +23,31 @@ if TYPE_CHECKING:
 @click.option("--name", help="What it is to be called.")
 @click.option("--description", help="What it is for; empty: nothing.")
 @click.option("--property", "properties", multiple=True, metavar="KEY=VALUE", help="Its metadata from now on.")
+@click.option("--no-property", is_flag=True, help="No metadata from now on.")
 @click.option("--tag", "tags", multiple=True, help="Its tags from now on.")
+@click.option("--no-tag", is_flag=True, help="No tags from now on.")
 @config_option()
 @shape_options
 def set_(
-    *, which: str, name: str | None, description: str | None, properties: tuple[str, ...], tags: tuple[str, ...],
-    config: Path, shape: Shape,
+    *, which: str, name: str | None, description: str | None, properties: tuple[str, ...], no_property: bool,
+    tags: tuple[str, ...], no_tag: bool, config: Path, shape: Shape,
 ) -> None:  # fmt: skip
     """Change a server's name, description, metadata or tags, also in the middle of a move; its guest hears nothing."""
     for each in properties:
         if "=" not in each:
             raise click.BadParameter(f"{each} is no KEY=VALUE", param_hint="--property")
-    metadata = dict(each.split("=", 1) for each in properties) or None
+    if (properties and no_property) or (tags and no_tag):
+        raise click.UsageError("give either --property or --no-property, and either --tag or --no-tag")
+    metadata = dict(each.split("=", 1) for each in properties)
     try:
-        change = ServerChange(name=name, description=description, tags=tags or None, metadata=metadata)
+        change = ServerChange(
+            name=name, description=description, tags=tags if tags or no_tag else None,
+            metadata=metadata if metadata or no_property else None,
+        )  # fmt: skip
     except InvalidValue as error:
         raise click.UsageError(str(error)) from error
     if not change.fields():
-        raise click.UsageError("say what is to be another: --name, --description, --property or --tag")
+        raise click.UsageError("say what is to be another: --name, --description, --[no-]property or --[no-]tag")
     _change(config, which, change, shape)
 
 

@@ -180,7 +180,7 @@ def create(
     if len(volumes) >= len(DEVICES):
         raise click.UsageError(f"a server can be created with {len(DEVICES) - 1} volumes besides its root disk at most")
     root = [NewVolume(volume=boot_volume, device=DEVICES[0], boot_index=0)] if boot_volume else []
-    pair = KeyPair(name=key.stem, public_key=key.read_text(encoding="utf-8").strip()) if key else None
+    pair = key_pair(key) if key else None
     data = [NewVolume(volume=each, device=device) for each, device in zip(volumes, DEVICES[1:], strict=False)]
 
     async def work(session: Session) -> None:
@@ -319,6 +319,14 @@ async def place(session: Session, order: Order, *, name: str, what: str, waiting
         session.progress.print(f"{name} is gone; its volumes stay")
         return
     await show_server(session, await session.server(accepted.server), shape)
+
+
+def key_pair(file: Path) -> KeyPair:
+    """Read a file with a public key."""
+    try:
+        return KeyPair(name=file.stem, public_key=file.read_text(encoding="utf-8").strip())
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"{file} is no text; name the file with the public key", param_hint="--key") from None
 
 
 def flavor(session: Session, name: str) -> Flavor:

@@ -18,7 +18,8 @@ def _begin(draft: Draft, command: say.BeginDelete, moment: Moment) -> ServerBund
     server = draft.one(Server, uuid=command.server)
     if server.is_hidden or server.is_sealed:
         raise Conflict(server=server.uuid, action="delete", reason="this cell is not its home")
-    check_lock(server)
+    if not command.is_let_in:
+        check_lock(server)
     start_action(draft, moment, server.uuid, command.action, name="delete", origin=command.origin)
     start_event(
         draft, moment, server.uuid, command.action, name="compute_terminate_instance", host=server.host or "conductor"

@@ -125,6 +125,7 @@ class BeginDelete(Request[ServerBundle]):
     server: str
     action: str
     origin: Origin
+    is_let_in: bool = False  # A step before it was: a lock that came since is too late, for there is no way back.
 
 
 @attrs.frozen(kw_only=True)

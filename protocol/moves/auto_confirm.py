@@ -20,6 +20,9 @@ USER: Final = "auto-confirm"
 LOOK_S: Final = 10.0
 #: How long after a confirm that came to nothing the next one is begun.
 AGAIN_US: Final = 60_000_000
+#: How long after one of many: what stands in the way, such as a lock, may stay for days, and each leaves a journal.
+MANY: Final = 10
+AGAIN_AFTER_MANY_US: Final = 3_600_000_000
 
 
 def order_of(move: WaitingMove, conversation: str) -> SettleMove:
@@ -37,6 +40,7 @@ def next_conversation(move: WaitingMove, read: Callable[[str], Journal | None], 
             return conversation
         last, ending = journal.entries[-1], ending_of(journal)
         has_failed = last.kind is Kind.RELEASED and ending is not None and not ending.is_success
-        if not has_failed or now_us - last.at_us < AGAIN_US:
+        pause_us = AGAIN_US if number < MANY else AGAIN_AFTER_MANY_US
+        if not has_failed or now_us - last.at_us < pause_us:
             return None
     raise AssertionError("numbers do not end")

@@ -111,7 +111,7 @@ REMOVE = (
     Step(
         name="begin_delete", row="-", at=at_home, when=is_there, settles=True, patience_s=math.inf,
         run=lambda story: servers.BeginDelete(
-            server=story.server, action=action(story), origin=parties.origin(story)
+            server=story.server, action=action(story), origin=parties.origin(story), is_let_in=is_resized(story)
         ),
         undo=lambda story: servers.AbortTask(server=story.server, action=action(story), cause=story.cause),
     ),

@@ -68,7 +68,7 @@ def verdict(journal: Journal) -> Verdict | None:
     """Tell what is decided about an order; None: nothing yet."""
     first, last = journal.entries[0], journal.entries[-1]
     if decode_body(first.payload, Brief).is_queued:
-        # What waits behind others is never refused: it is durable, and has its turn.
+        # What waits behind others is accepted at once: it is durable, and has its turn.
         return Verdict()
     found: Verdict | None = None
     for entry in journal.entries:

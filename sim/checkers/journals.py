@@ -9,9 +9,9 @@ from protocol.journal import Kind
 from protocol.moves.parties import OWE
 from protocol.records import Mapping
 from protocol.states import Goal
-from sim.checkers.chronicle import is_step
+from sim.checkers.chronicle import is_step, step_key
 from sim.checkers.oracle import Oracle
-from sim.history import Happening, Journaled, Started, TakenOver
+from sim.history import Carried, Happening, Journaled, Started, TakenOver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Ears
@@ -167,6 +167,16 @@ class OneTaker(_OfTales):
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
         self._takers: dict[str, Tale] = {}
+        self._let_go: set[str] = set()  # Conversations whose last word the arbiter has, though they may not know it.
+
+    def ears(self) -> Ears[type[Happening], Ear]:
+        """Hear of entries, and of what the arbiter has carried out."""
+        return {**super().ears(), Carried: self._carried}
+
+    def _carried(self, what: Carried) -> None:
+        key = step_key(what.key)
+        if key is not None and key.step == OWE and not what.is_error:
+            self._let_go.add(key.conversation)
 
     def judge(self, tale: Tale) -> None:
         """Ask who has the server that is taken."""
@@ -174,9 +184,9 @@ class OneTaker(_OfTales):
         if entry.kind is not Kind.DONE or entry.step != FIRST_STEP or entry.is_undo:
             return
         before = self._takers.get(tale.server)
-        # Its last word may have reached the arbiter, and the answer not the journal.
-        lets_go = before is None or before is tale or before.is_closed or before.has(Kind.INTENT, OWE)
-        if before is not None and not lets_go:
+        if before is not None and before is not tale and not (
+            before.is_closed or before.owes or before.conversation in self._let_go
+        ):  # fmt: skip
             text = f"is taken by {tale.goal} {tale.conversation}, and {before.goal} {before.conversation} has it"
             self.accuse(tale.server, text)
         for other in self.chronicle.open_of(tale.server) if tale.goal in MOVES else ():

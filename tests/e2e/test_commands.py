@@ -27,6 +27,8 @@ def change_and_lock(answered: Callable[..., Any], directory: Path) -> None:
     """Change a server's record, and see that its lock holds."""
     changed = answered("server", "set", "web", "--name", "shop", "--tag", "blue", "--property", "tier=front")
     assert (changed["name"], changed["tags"], changed["metadata"]) == ("shop", ["blue"], {"tier": "front"})
+    cleared = answered("server", "set", "shop", "--no-tag", "--no-property")
+    assert (cleared["name"], cleared["tags"], cleared["metadata"]) == ("shop", [], {})
     assert answered("server", "lock", "shop")["locked"] is True
     locked = cellferry(directory, "server", "stop", "shop")
     assert locked.returncode == 1
@@ -91,26 +93,11 @@ def keeps_servers_apart(tmp_path: Path, answered: Callable[..., Any]) -> None:
     """Make a group, a server in it, and none beside that."""
     group = answered("group", "create", "apart")
     assert (group["name"], group["policy"]) == ("apart", "anti-affinity")
-    member = answered(
-        "server",
-        "create",
-        "one",
-        "--flavor",
-        "tiny",
-        "--image",
-        "cirros",
-        "--group",
-        "apart",
-        "--host",
-        "h1",
-        "--wait",
-    )
+    placed = ("--flavor", "tiny", "--image", "cirros", "--group", "apart", "--host", "h1", "--wait")
+    member = answered("server", "create", "one", *placed)
     shown = answered("group", "show", group["id"])
     assert shown["servers"] == [f"{member['id']} on h1"]
-    taken = cellferry(
-        tmp_path, "server", "create", "two", "--flavor", "tiny", "--image", "cirros", "--group", "apart", "--host",
-        "h1", "--wait",
-    )  # fmt: skip
+    taken = cellferry(tmp_path, "server", "create", "two", *placed)
     assert taken.returncode == 1
     assert "host h1 has, or expects, another server of its group; name another" in taken.stderr
     held = cellferry(tmp_path, "group", "delete", "apart")

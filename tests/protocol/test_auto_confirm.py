@@ -7,11 +7,11 @@ import pytest
 from protocol.bodies import encode_body
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.messages.root import WaitingMove
-from protocol.moves.auto_confirm import AGAIN_US, USER, next_conversation, order_of
+from protocol.moves.auto_confirm import AGAIN_AFTER_MANY_US, AGAIN_US, MANY, USER, next_conversation, order_of
 from protocol.states import Goal
 
 MOVE: Final = WaitingMove(server="s1", project="p", moved_at_us=5)
-NOW_US: Final = 10 * AGAIN_US
+NOW_US: Final = 10 * AGAIN_AFTER_MANY_US
 
 
 def journal(*kinds: Kind, is_success: bool = False, at_us: int = 0) -> Journal:
@@ -68,6 +68,15 @@ def test_one_that_failed_a_while_ago_is_followed_by_another() -> None:
     found, names = asked(journal(Kind.END, Kind.CLOSED, Kind.RELEASED, at_us=NOW_US - AGAIN_US))
     assert found == names[-1] == asked(FAILED)[0]
     assert len(set(names)) == 2
+
+
+@pytest.mark.parametrize(("failed", "again_us"), [(MANY, AGAIN_US), (MANY + 1, AGAIN_AFTER_MANY_US)])
+def test_what_has_failed_many_times_is_tried_less_often(failed: int, again_us: int) -> None:
+    """A server that is locked for days leaves a journal an hour, and not one a minute."""
+    before = [FAILED] * (failed - 1)
+    last = journal(Kind.END, Kind.CLOSED, Kind.RELEASED, at_us=NOW_US)
+    assert asked(*before, last, now_us=NOW_US + again_us - 1)[0] is None
+    assert asked(*before, last, now_us=NOW_US + again_us)[0] is not None
 
 
 def test_the_order_says_that_no_user_gave_it_and_for_whose_project() -> None:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from protocol.errors import CallTimeout, CellferryError, NotFound, ServerLocked
-from protocol.messages.changes import ChangeServer, ServerChange
+from protocol.messages.changes import ChangeServer, ServerChange, UpdateServer
 from protocol.messages.servers import Origin
 from protocol.records import Server
 from sim import Scenario
@@ -160,6 +160,30 @@ def test_a_locked_server_refuses_every_order_of_its_user() -> None:
         assert set(errors) == {"server_locked"}
         await change(s, ServerChange(is_locked=False), id_="change-2")
         await (await s.confirm("web")).done()
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS)
+
+
+def test_a_lock_that_comes_when_a_delete_has_no_way_back_holds_up_nothing() -> None:
+    """The delete was let in by the confirm that it begins with, which only goes forward."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        await (await s.resize("web", host="h2")).done()
+        held = s.hold("conductor", at="begin_confirm/do/after_record")
+        lock = UpdateServer(server="web", change=ServerChange(is_locked=True), action="a", origin=USER)
+
+        async def lock_then() -> None:
+            await held.reached()
+            assert (await s.call("api!us/cell", lock)).is_locked
+            held.let_go()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lock_then)
+            delete = await s.delete("web")
+        await delete.done()
+        assert s.truth.home("web") is None
         await at_rest(s)
 
     Scenario.run(story, hosts=HOSTS)

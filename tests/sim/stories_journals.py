@@ -159,6 +159,16 @@ def starts_what_was_let_go_though_the_answer_is_not_written_yet(hand: Hand) -> N
     hand.begin(goal=Goal.CONFIRM)
     hand.step("take", goal=Goal.CONFIRM)
     hand.entry(Kind.INTENT, "owe", goal=Goal.CONFIRM)
+    hand.carry(f"{C}:0:owe:execute")
+    hand.begin("c2", epoch=2, goal=Goal.START)
+    hand.step("take", conversation="c2", epoch=2, goal=Goal.START)
+
+
+@STORIES.breaks("one_taker")
+def starts_what_is_only_about_to_be_let_go(hand: Hand) -> None:
+    hand.begin(goal=Goal.CONFIRM)
+    hand.step("take", goal=Goal.CONFIRM)
+    hand.entry(Kind.INTENT, "owe", goal=Goal.CONFIRM)
     hand.begin("c2", epoch=2, goal=Goal.START)
     hand.step("take", conversation="c2", epoch=2, goal=Goal.START)
 

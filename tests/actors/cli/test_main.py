@@ -56,6 +56,32 @@ def test_bad_usage_is_refused(
     assert not list(temporary.iterdir())
 
 
+#: Options of `server set`, and what the message must say.
+UNCHANGED: Final = {
+    "nothing": ([], "say what is to be another: --name, --description"),
+    "both ways": (["--tag", "blue", "--no-tag"], "either --tag or --no-tag"),
+    "no property": (["--property", "tier"], "tier is no KEY=VALUE"),
+    "too long a name": (["--name", "n" * 256], "it has 1 to 255 characters"),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), UNCHANGED.values(), ids=UNCHANGED)
+def test_a_change_that_is_none_is_refused_before_anybody_is_asked(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The deployment need not even be up."""
+    assert ended("server", "set", "web", *options, "--config", str(write_cloud(tmp_path))) == USAGE
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_key_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file is named, and what to name instead."""
+    (tmp_path / "laptop").write_bytes(b"\xff\xfe")
+    wanted = ("--flavor", "tiny", "--image", "cirros", "--key", str(tmp_path / "laptop"))
+    assert ended("server", "create", "web", *wanted, "--config", str(write_cloud(tmp_path))) == USAGE
+    assert "laptop is no text; name the file with the public key" in " ".join(capsys.readouterr().err.split())
+
+
 #: What is changed in a good file, and what must be said of it.
 CLOUDS: Final = {
     "a broken file": ('driver = "process"', "driver = ", "not TOML"),
