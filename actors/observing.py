@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import anyio
 import attrs
 
 from actors.compute.drivers.base import Power
@@ -24,12 +25,14 @@ from protocol.truth import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from actors.compute.drivers.base import GuestState
     from actors.kernel.ports import Store
     from actors.partners.ports import ImageFiles
 
+REST_S_MAX: Final = 30.0
+POLL_S: Final = 0.05
 PARTNERS: Mapping[str, tuple[type[Record], ...]] = {
     "image": (Image,),
     "volume": (Volume, Attachment),
@@ -82,6 +85,31 @@ async def collect(
         calls=observed.calls(),
         witnessed=witnessed,
     )
+
+
+async def at_rest(read: Callable[[], Awaitable[Truth]], *, within_s: float = REST_S_MAX) -> Truth:
+    """Read the truth when nothing is under way any more, or when that takes too long: then it is to be seen there.
+
+    Stores are read one after another, so a message may leave one that is still to be read for one that has been:
+    only what two readings agree on, and neither of them sees wait, is of one instant.
+    """
+    truth = await read()
+    with anyio.move_on_after(within_s):
+        while True:
+            earlier, truth = truth, await read()
+            if _is_still(truth) and _of_stores(earlier) == _of_stores(truth):
+                break
+            await anyio.sleep(POLL_S)
+    return truth
+
+
+def _is_still(truth: Truth) -> bool:
+    return not any(memory.waiting for memory in truth.memories)
+
+
+def _of_stores(truth: Truth) -> tuple[object, ...]:
+    # Guests count on for as long as they run.
+    return truth.cells, truth.partners, truth.conversations, truth.memories
 
 
 async def _cells(observed: Observed) -> tuple[CellTruth, ...]:

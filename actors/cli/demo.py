@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from actors.cli.report import document
 from actors.cli.sweeping import swept
 from actors.client import Client
 from actors.kernel.post import Post
-from actors.observing import Observed, collect
+from actors.observing import Observed, at_rest, collect
 from actors.ops.events import MemoryEvents
 from actors.ops.settings import load_cloud
 from actors.process import MEMORY, SQLITE, Deployment, Parts, SystemIds, open_parts, run_tasks, user
@@ -37,8 +37,6 @@ from protocol.truth import GatherTruth, Truth, Violation
 PREFIX: Final = "cellferry-demo"
 HOSTS_S_MAX: Final = 60.0
 DEMO_S_MAX: Final = 600.0
-REST_S_MAX: Final = 30.0
-POLL_S: Final = 0.05
 #: Where the cloud's file is: in an installation, and in the repository.
 CLOUDS: Final = (Path(__file__).with_name("data") / "demo.toml", Path(__file__).parents[2] / "deploy" / "demo.toml")
 
@@ -152,7 +150,7 @@ class Run:
             ferry = Ferry(self._itinerary, client, observed, screen=self._lines, salt=self._deployment.prefix)
             ferried = await ferry.run(parts.site.images)
             gathers = (await self._gather(post),)
-            truth = await _at_rest(partial(collect, observed, witnessed=tuple(ferry.witnessed), gathers=gathers))
+            truth = await at_rest(partial(collect, observed, witnessed=tuple(ferry.witnessed), gathers=gathers))
         return truth, ferried
 
     async def _gather(self, post: Post) -> GatherTruth:
@@ -180,16 +178,6 @@ class Run:
             await Children(self._deployment, self._deployment.tasks()).start(tasks, parts.ports.events)
             yield
             tasks.cancel_scope.cancel()
-
-
-async def _at_rest(read: Callable[[], Awaitable[Truth]]) -> Truth:
-    """Read the truth when nothing is under way any more, or when that takes too long: then it is to be seen there."""
-    truth = await read()
-    with anyio.move_on_after(REST_S_MAX):
-        while any(memory.waiting for memory in truth.memories):
-            await anyio.sleep(POLL_S)
-            truth = await read()
-    return truth
 
 
 def _warn(text: str) -> None:
