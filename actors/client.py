@@ -12,7 +12,15 @@ from protocol.envelope import Context, Key
 from protocol.errors import CellferryError, Unavailable, revive
 from protocol.ids import derived_id
 from protocol.messages.changes import ChangeServer
-from protocol.messages.orders import Accepted, Order, Progress, StepNews, WatchConversation
+from protocol.messages.orders import (
+    Accepted,
+    Order,
+    Progress,
+    Retried,
+    RetryConversation,
+    StepNews,
+    WatchConversation,
+)
 from protocol.messages.root import HostList, ListHosts, ListServers, ServerList
 
 if TYPE_CHECKING:
@@ -99,6 +107,12 @@ class Client:
         # A lane of its own: who waits for news must not hold up others.
         stamp = Stamp(server=f"watched by {self._incarnation}")
         return await self._insist(Address(self._post.me.cell, "conductor"), request, stamp, budget_s=WATCH_BUDGET_S)
+
+    async def retry(self, conversation: str) -> Retried:
+        """Have a conversation that waits try again now; give what comes of it within a while."""
+        # Without a key: asked twice it tries twice, and of several conductors whoever has it is to hear of it.
+        request = RetryConversation(conversation=conversation)
+        return await self._insist(Address(self._post.me.cell, "conductor"), request, Stamp())
 
     async def finish(self, order: Order) -> Progress:
         """Place an order and wait until its conversation is closed; raise its cause if it failed."""

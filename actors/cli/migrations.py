@@ -14,18 +14,17 @@ from actors.cli.formats import Shape, print_table, shape_options, show_fields, s
 from actors.cli.speaking import LOOK_S, Session, speak
 from actors.cli.times import shown_span, shown_time
 from protocol.bodies import decode_body
-from protocol.cell_path import Address
 from protocol.errors import ErrorReport, revive
 from protocol.errors_wire import decode_error
 from protocol.journal import Kind
-from protocol.messages.orders import Accepted, ConversationLine, ListConversations, RetryConversation
+from protocol.messages.orders import Accepted, ConversationLine, ListConversations
 from protocol.messages.servers import ListMigrations, MigrationPage
 from protocol.requests import PAGE_MAX
 from protocol.states import Goal
 
 if TYPE_CHECKING:
     from actors.cli.formats import Row
-    from protocol.messages.orders import Progress, StepNews
+    from protocol.messages.orders import Progress, Retried, StepNews
     from protocol.records import Migration
 
 MOVES: Final = (Goal.RESIZE, Goal.MIGRATE)
@@ -160,18 +159,25 @@ def watch(*, which: str, config: Path) -> None:
 @click.argument("which", metavar="MIGRATION")
 @config_option()
 def retry(*, which: str, config: Path) -> None:
-    """Have a move or another conversation that waits try again now, instead of when its pause is over."""
+    """Have a move or another conversation that waits try again now, and tell what comes of it."""
 
     async def work(session: Session) -> None:
         line = await _find(session, which)
-        if line.is_closed:
-            raise NotThere(f"{line.goal} {line.conversation} is over; there is nothing to try again")
-        conductor = Address(session.client.root.cell, "conductor")
-        await session.client.call(conductor, RetryConversation(conversation=line.conversation))
-        waited = f" (it waited for: {line.waits_for})" if line.waits_for else ""
-        session.out.print(f"{line.goal} {line.conversation} tries again{waited}")
+        retried = await session.client.retry(line.conversation)
+        session.out.print(f"{line.goal} {line.conversation} {come_of(retried)}")
 
     speak(config, work)
+
+
+def come_of(retried: Retried) -> str:
+    """Say what came of trying again."""
+    if retried.went_on and retried.waits_for is None:
+        return f"goes on; it waited for: {retried.waited_for}"
+    if retried.went_on:
+        return f"went on, and waits for: {retried.waits_for}"
+    if retried.is_trying:
+        return f"is at it, without an answer yet; it waited for: {retried.waited_for}"
+    return f"has tried again, and still waits for: {retried.waits_for}"
 
 
 async def _find(session: Session, text: str) -> ConversationLine:
@@ -181,8 +187,11 @@ async def _find(session: Session, text: str) -> ConversationLine:
         raise NotThere(f"{text} is the start of more than one id, {page.lines[0].conversation} among them; write more")
     if page.lines:
         return page.lines[0]
-    server = (await session.server(text)).mirror.server
-    page = await session.look(ListConversations(server=server, limit=1), at="conductor")
+    server = await session.find_server(text)
+    if server is None:
+        what = f"there is no move or other conversation {text}, nor a server of that name or id"
+        raise NotThere(f"{what}; list moves with: cellferry migration list")
+    page = await session.look(ListConversations(server=server.mirror.server, limit=1), at="conductor")
     if not page.lines:
         raise NotThere(f"nothing was ever asked of server {text}; list moves with: cellferry migration list")
     return page.lines[0]

@@ -56,11 +56,18 @@ class Session:
 
     async def server(self, text: str) -> ServerLine:
         """Find a server by its name, its id, or the start of that; raise `NotThere`."""
+        found = await self.find_server(text)
+        if found is None:
+            raise NotThere(f"there is no server {text}; list them with: cellferry server list")
+        return found
+
+    async def find_server(self, text: str) -> ServerLine | None:
+        """Find a server, if there is one; raise `NotThere` when there are several."""
         page = await self.look(PageServers(name=text, limit=2))
         if not page.lines and len(text) >= ID_START_CHARS and set(text) <= ID_CHARS:
             page = await self.look(PageServers(id_start=text, limit=2))
         if not page.lines:
-            raise NotThere(f"there is no server {text}; list them with: cellferry server list")
+            return None
         if len(page.lines) > 1:
             first, second = (line.mirror.server for line in page.lines)
             raise NotThere(f"{text} is more than one server, {first} and {second} among them; name one by its id")

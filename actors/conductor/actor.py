@@ -14,7 +14,7 @@ from actors.kernel.conversation import Conversations
 from actors.kernel.handlers import Ensuring
 from actors.store.listings import conversation_page
 from protocol.bodies import encode_body
-from protocol.errors import InvalidValue, Unavailable, report, revive
+from protocol.errors import InvalidValue, NothingToRetry, Unavailable, report, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind, ending_of
 from protocol.messages import orders as say
@@ -23,7 +23,6 @@ from protocol.moves.crossing import FREELY, Crossing
 from protocol.moves.parties import OWE, brief_of
 from protocol.moves.plans import PLANS
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
-from protocol.requests import Done
 from protocol.saga import address_of
 from protocol.states import Goal
 
@@ -41,6 +40,8 @@ DECIDED_S: Final = 25.0
 LET_IN_S: Final = 3.0
 #: How long a watch waits for news before it says that there is none.
 WATCH_S: Final = 20.0
+#: How long whoever has a conversation try again waits for what comes of it.
+RETRY_S: Final = 20.0
 
 
 #: What users ask.
@@ -137,11 +138,35 @@ class Conductor:
     async def _list(self, request: say.ListConversations, _moment: Moment) -> say.ConversationPage:
         return await self._store.transact(conversation_page, request)
 
-    async def _retry(self, request: say.RetryConversation, _moment: Moment) -> Done:
-        journal, _ = await self._conversations.read(request.conversation)
-        if not self._conversations.wake(request.conversation) and journal.entries[-1].kind is not Kind.RELEASED:
-            raise Unavailable(what=f"conversation {request.conversation}", reason="another conductor has it")
-        return Done()
+    async def _retry(self, request: say.RetryConversation, _moment: Moment) -> say.Retried:
+        journal, waited_for = await self._conversations.read(request.conversation)
+        if waited_for is None:
+            state = "over" if journal.entries[-1].kind is Kind.RELEASED else "under way"
+            raise NothingToRetry(
+                goal=journal.goal.value, conversation=journal.conversation, server=journal.server, state=state
+            )
+        with anyio.move_on_after(RETRY_S) as heard:
+            await self._try_again(journal)
+        after, waits_for = await self._conversations.read(request.conversation)
+        return say.Retried(
+            waited_for=waited_for,
+            went_on=len(after.entries) > len(journal.entries),
+            waits_for=waits_for,
+            is_trying=heard.cancelled_caught,
+        )
+
+    async def _try_again(self, journal: Journal) -> None:
+        """Have a conversation try again; return when there is news of it."""
+        news = self._conversations.wake(journal.conversation)
+        if news is not None:
+            await news.wait()
+            return
+        # A mistake of ours has ended it, unless it is another's: it is begun anew.
+        assert self._tasks is not None, "the conductor is not running"
+        await self._conversations.go_on(journal.conversation, self._tasks)
+        if not self._conversations.is_running(journal.conversation):
+            raise Unavailable(what=f"conversation {journal.conversation}", reason="another conductor has it")
+        await self._conversations.changed(journal.conversation, seen=len(journal.entries))
 
 
 def goal_of(order: say.Order) -> Goal:

@@ -108,6 +108,7 @@ class Conversations:
             await self._store.transact(self._journals.epoch, conversation, owner=self._owner)
         except StaleEpoch:
             return
+        self._given_up.discard(conversation)
         self.start(conversation, tasks)
 
     def start(self, conversation: str, tasks: TaskGroup) -> None:
@@ -208,13 +209,17 @@ class Conversations:
         with anyio.move_on_after(self.pause_s(tries)):
             await self._running[journal.conversation].woken.wait()
 
-    def wake(self, conversation: str) -> bool:
-        """Have a conversation that waits try again now; tell whether this replica carries it out."""
+    def wake(self, conversation: str) -> anyio.Event | None:
+        """Have a conversation that waits try again now; give what its next news will set.
+
+        None: this replica does not carry it out.
+        """
         watched = self._running.get(conversation)
-        if watched is not None:
-            watched.woken.set()
-            watched.woken = anyio.Event()
-        return watched is not None
+        if watched is None:
+            return None
+        watched.woken.set()
+        watched.woken = anyio.Event()
+        return watched.changed
 
     async def epoch_of(self, journal: Journal) -> int:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another conductor has it."""

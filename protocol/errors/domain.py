@@ -41,6 +41,19 @@ class Conflict(CellferryError):
 
 @declared
 @define
+class NothingToRetry(CellferryError):
+    """A conversation is to try again that waits for nothing."""
+
+    code = "nothing_to_retry"
+    template = "{goal} {conversation} of server {server} is {state}: it waits for nothing that could be tried again"
+    goal: str
+    conversation: str
+    server: str
+    state: str
+
+
+@declared
+@define
 class ServerBusy(CellferryError):
     """Another conversation has the server; who may wait asks again."""
 

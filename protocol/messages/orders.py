@@ -10,7 +10,7 @@ from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
 from protocol.messages.servers import Origin
 from protocol.records import Flavor, HostFence, KeyPair
-from protocol.requests import Done, Method, Request, Role, Way
+from protocol.requests import Method, Request, Role, Way
 from protocol.states import Goal
 
 
@@ -217,8 +217,21 @@ class ListConversations(Request[ConversationPage]):
 
 
 @attrs.frozen(kw_only=True)
-class RetryConversation(Request[Done]):
-    """Have a conversation that waits try again now, instead of when its pause is over."""
+class Retried:
+    """What came of trying again: whether the conversation went on, or what it waits for now.
+
+    `is_trying`: it was still at it when this was said.
+    """
+
+    waited_for: str
+    went_on: bool
+    waits_for: str | None
+    is_trying: bool
+
+
+@attrs.frozen(kw_only=True)
+class RetryConversation(Request[Retried]):
+    """Have a conversation that waits try again now, instead of when its pause is over; tell what comes of it."""
 
     METHOD = Method(name="retry_conversation", at=Role.CONDUCTOR, way=Way.NONE, is_for_people=True)
 

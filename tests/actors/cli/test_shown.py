@@ -8,13 +8,13 @@ import pytest
 
 from actors.cli.cells import drawn
 from actors.cli.hosts import row_of
-from actors.cli.migrations import state_of, steps_of
+from actors.cli.migrations import come_of, state_of, steps_of
 from actors.ops.settings import parse_cloud
 from protocol.bodies import encode_body
 from protocol.errors import Unavailable, report
 from protocol.journal import Ending, Entry, Kind
 from protocol.messages.capacity import HostUse
-from protocol.messages.orders import Progress, StepNews
+from protocol.messages.orders import Progress, Retried, StepNews
 from tests.actors.cli.clouds import CLOUD
 
 USE: Final = HostUse(
@@ -86,3 +86,19 @@ def test_a_step_is_a_row_with_its_time_and_what_came_of_it() -> None:
 def test_a_conversation_stands_somewhere_in_words(said: str, state: str) -> None:
     """The words are those of the how-to."""
     assert said == state
+
+
+@pytest.mark.parametrize(
+    ("went_on", "waits_for", "is_trying", "said"),
+    [
+        (True, None, False, "goes on; it waited for: h1"),
+        (True, "h2", False, "went on, and waits for: h2"),
+        (False, "h1", False, "has tried again, and still waits for: h1"),
+        (False, "h1", True, "is at it, without an answer yet; it waited for: h1"),
+    ],
+)
+def test_what_came_of_a_retry_is_said_in_words(
+    went_on: bool, waits_for: str | None, is_trying: bool, said: str
+) -> None:
+    """The words are those of the how-to."""
+    assert come_of(Retried(waited_for="h1", went_on=went_on, waits_for=waits_for, is_trying=is_trying)) == said
