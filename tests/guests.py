@@ -104,6 +104,10 @@ class Cloud(Protocol):
         """Read a volume."""
         ...
 
+    def write_volume(self, volume: str, start: int, content: bytes) -> None:
+        """Write to a volume what no guest writes there."""
+        ...
+
 
 def found(cloud: Cloud, host: str) -> GuestState:
     """Give the only guest on a host."""
@@ -152,6 +156,13 @@ class MemoryCloud:
         assert content is not None
         return bytes(content)
 
+    def write_volume(self, volume: str, start: int, content: bytes) -> None:
+        """Write to the byte array."""
+        before = self.volumes.content(self.volumes.path(volume))
+        assert before is not None
+        before.extend(bytes(max(0, start + len(content) - len(before))))
+        before[start : start + len(content)] = content
+
 
 class ProcessCloud:
     """Hosts whose guests are processes.  To be closed, lest processes stay."""
@@ -186,6 +197,12 @@ class ProcessCloud:
     def volume_bytes(self, volume: str) -> bytes:
         """Read the file."""
         return Path(self.volumes.path(volume)).read_bytes()
+
+    def write_volume(self, volume: str, start: int, content: bytes) -> None:
+        """Write to the file."""
+        with Path(self.volumes.path(volume)).open("r+b") as file:
+            file.seek(start)
+            file.write(content)
 
     def close(self) -> None:
         """Kill every guest that is left."""

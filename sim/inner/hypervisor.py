@@ -12,7 +12,7 @@ from actors.compute.drivers.base import GuestSpec, GuestState, Power
 from actors.compute.drivers.disk import DiskWitness
 from actors.compute.drivers.domain import VolumeConnection
 from actors.compute.drivers.memory import TICK_US
-from actors.compute.drivers.rules import check_origin, check_permit, with_connection, without_volume
+from actors.compute.drivers.rules import check_origin, check_permit, to_copy, with_connection, without_volume
 from protocol.errors import GuestBusy, GuestNotFound, NotFound, VolumeUnreachable
 
 #: What a disk that nobody has written to says.
@@ -155,6 +155,17 @@ class Hypervisor:
         rest = without_volume(guest.spec.volumes, volume)
         self._count(server, guest)
         guest.spec = attrs.evolve(guest.spec, volumes=rest)
+
+    def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        """Copy the volume, and take the copy into use."""
+        guest, spec = self._defined(server)
+        original = to_copy(spec.volumes, volume, connection)
+        if original is None:
+            return
+        self._check_reach((original, connection))
+        self._count(server, guest)
+        self._volumes[connection.path] = self._volumes[original.path]
+        guest.spec = attrs.evolve(spec, volumes=with_connection(spec.volumes, connection))
 
     def undefine(self, server: str) -> None:
         """Stop and forget the guest, keep its disk."""

@@ -119,6 +119,10 @@ class ClumsyDriver(MemoryDriver):
         await super().disconnect_volume(server, volume)
         self.after(server)
 
+    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        await super().mirror_volume(server, volume, connection)
+        self.after(server)
+
     async def undefine(self, server: str) -> None:
         await super().undefine(server)
         self.after(server)

@@ -32,7 +32,8 @@ KEY: Final = "c1:1:spawn:execute"
 async def driver_of(air: Weather, *, scale: float = 1.0) -> SimDriver:
     images, volumes = MemoryImages(), MemoryVolumes()
     await images.write(IMAGE, chunked(IMAGE_BYTES))
-    await volumes.create("v1", 100)
+    for name in ("v1", "v2"):
+        await volumes.create(name, 100)
     inner = MemoryDriver("h1", images, VirtualClock(), volumes)
     return SimDriver(inner, HOST, history=air.history, injector=air.injector, chance=air.chance, scale=scale)
 
@@ -41,8 +42,8 @@ def fault(kind: FaultKind, *, call: str = "spawn", amount_s: float = 0.0) -> Fau
     return Fault(kind=kind, name="f", where=HOST, point=call, amount_s=amount_s)
 
 
-def volume() -> Any:
-    return connection(MemoryVolumes(), "v1")
+def volume(name: str = "v1") -> Any:
+    return connection(MemoryVolumes(), name)
 
 
 def calls(driver: SimDriver) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -54,6 +55,7 @@ def calls(driver: SimDriver) -> dict[str, Callable[[], Awaitable[Any]]]:
         "pause": lambda: driver.pause(SERVER),
         "unpause": lambda: driver.unpause(SERVER),
         "connect_volume": lambda: driver.connect_volume(SERVER, volume()),
+        "mirror_volume": lambda: driver.mirror_volume(SERVER, "v1", volume("v2")),
         "disconnect_volume": lambda: driver.disconnect_volume(SERVER, "v1"),
         "power_off": lambda: driver.power_off(SERVER),
         "snapshot": lambda: all_of(driver),

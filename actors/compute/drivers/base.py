@@ -134,6 +134,15 @@ class Driver(Protocol):
         """
         ...
 
+    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        """Copy a volume of the guest's to another one, and have the guest write to both from then on.
+
+        On return the other holds all that the first does.  When both are in use already, nothing is copied again.
+        Raises `VolumeUnreachable`, `NotFound` when the guest has not got the first, and `InvalidValue` when either is a
+        root disk: the guest is as before, and the other volume may hold a part of the copy.
+        """
+        ...
+
     async def undefine(self, server: str) -> None:
         """Stop the guest and forget its definition; its disk is kept."""
         ...

@@ -63,6 +63,7 @@ class Definition:
     revision: int = 1
     is_wanted: bool = False  # Whether it is to run.  A start that comes late reads this under the lock, and ends.
     is_paused: bool = False
+    is_quiet: bool = False  # It runs, and writes nothing, while a volume of its is copied.
 
     def encode(self) -> bytes:
         """Give the file's content."""

@@ -79,7 +79,7 @@ class Guest:
                 self._follow()
             elif os.fstat(self._home_fd).st_nlink == 0:
                 return  # Somebody took the directory away: nobody could ever stop this process.
-            elif not self._definition.is_paused:
+            elif not (self._definition.is_paused or self._definition.is_quiet):
                 self._tick()
         self._sync()
 

@@ -93,7 +93,7 @@ class GuestHome:
         root = definition.root(self.path)
         if root is None or not root.exists():
             raise self.not_found()
-        self.define(replace(definition, permit=permit, is_wanted=True, is_paused=False))
+        self.define(replace(definition, permit=permit, is_wanted=True, is_paused=False, is_quiet=False))
         await self._launch(permit)
 
     async def _launch(self, permit: int) -> None:
@@ -154,8 +154,14 @@ class GuestHome:
 
     async def change_volumes(self, volumes: tuple[VolumeConnection, ...]) -> None:
         """Change the definition's volumes; a guest that runs has taken them, or let them go, on return."""
-        definition = self.definition()
-        self.define(replace(definition, volumes=volumes))
+        await self._change(replace(self.definition(), volumes=volumes, is_quiet=False))
+
+    async def quiesce(self) -> None:
+        """Have the guest write nothing until its volumes are changed; what it wrote is durable on return."""
+        await self._change(replace(self.definition(), is_quiet=True))
+
+    async def _change(self, definition: Definition) -> None:
+        self.define(definition)
         process = self.process()
         if process is None:
             return

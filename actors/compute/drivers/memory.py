@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from actors.compute.drivers.base import GRACE_S, GuestSpec, GuestState, Power
 from actors.compute.drivers.disk import BLANK, read_page, write_page
 from actors.compute.drivers.imaging import disk_chunks
-from actors.compute.drivers.rules import check_origin, check_permit, with_connection, without_volume
+from actors.compute.drivers.rules import check_origin, check_permit, to_copy, with_connection, without_volume
 from actors.partners.ports import check_name
 from protocol.errors import GuestBusy, GuestNotFound, VolumeUnreachable
 
@@ -163,6 +163,18 @@ class MemoryDriver:
             self._count(server, guest)
             guest.spec = attrs.evolve(guest.spec, volumes=rest)
 
+    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        """Copy the volume between two ticks, and take the copy into use."""
+        async with self._turn(server):
+            guest, spec = self._defined(server)
+            original = to_copy(spec.volumes, volume, connection)
+            if original is None:
+                return
+            self._check_reach([original, connection])
+            self._count(server, guest)
+            self._copy(original.path, connection.path)
+            guest.spec = attrs.evolve(spec, volumes=with_connection(spec.volumes, connection))
+
     async def undefine(self, server: str) -> None:
         """Stop and forget the guest, keep its disk."""
         async with self._turn(server):
@@ -259,6 +271,12 @@ class MemoryDriver:
         for content in self._data_volumes(spec):
             page = read_page(content) or BLANK
             write_page(content, page.after(page.witness.counted(counter, writer=spec.server)))
+
+    def _copy(self, original: str, copy: str) -> None:
+        content, target = self._volumes.content(original), self._volumes.content(copy)
+        assert content is not None
+        assert target is not None
+        target[:] = content
 
     def _data_volumes(self, spec: GuestSpec) -> Iterator[bytearray]:
         for volume in spec.volumes:

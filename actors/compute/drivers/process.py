@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import anyio
@@ -12,19 +13,19 @@ import anyio.to_thread
 
 from actors.compute.drivers import domain
 from actors.compute.drivers.base import GRACE_S, GuestSpec, GuestState, Power
+from actors.compute.drivers.copying import copy_bytes
 from actors.compute.drivers.domain import Definition, VolumeConnection
 from actors.compute.drivers.home import GuestHome
 from actors.compute.drivers.imaging import disk_chunks
 from actors.compute.drivers.observing import inspect, observe, page_of
-from actors.compute.drivers.rules import check_origin, with_connection, without_volume
+from actors.compute.drivers.rules import check_origin, to_copy, with_connection, without_volume
 from actors.partners import durable
 from actors.partners.polling import poll
 from actors.partners.ports import check_name
-from protocol.errors import VolumeUnreachable
+from protocol.errors import HypervisorFailed, VolumeUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-    from pathlib import Path
 
     from actors.compute.drivers.disk import Page
     from actors.partners.ports import ImageFiles
@@ -115,10 +116,7 @@ class ProcessDriver:
         async with self._turn(server) as home:
             before = home.definition().volumes
             home.check_reach([connection])
-            await home.change_volumes(with_connection(before, connection))
-            if connection.volume not in home.state().volumes:
-                await home.change_volumes(before)
-                raise VolumeUnreachable(volume=connection.volume, host=self._host)
+            await self._take(home, before, connection)
 
     async def disconnect_volume(self, server: str, volume: str) -> None:
         """Take the connection out of the definition and wait until the guest follows it."""
@@ -127,6 +125,25 @@ class ProcessDriver:
             if definition is None:
                 return
             await home.change_volumes(without_volume(definition.volumes, volume))
+
+    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        """Copy the bytes while the guest writes nothing, then have it follow a definition with both."""
+        async with self._turn(server) as home:
+            before = home.definition().volumes
+            original = to_copy(before, volume, connection)
+            if original is None:
+                await home.change_volumes(before)  # Whoever was cut off may have had no time to see the guest follow.
+                return
+            home.check_reach([original, connection])
+            await home.quiesce()
+            try:
+                await anyio.to_thread.run_sync(copy_bytes, Path(original.path), Path(connection.path))
+            except OSError as error:
+                await home.change_volumes(before)
+                raise HypervisorFailed(
+                    server=server, host=self._host, action="mirror_volume", reason=str(error)
+                ) from error
+            await self._take(home, before, connection)
 
     async def undefine(self, server: str) -> None:
         """End the process and remove all but the disk."""
@@ -159,6 +176,12 @@ class ProcessDriver:
             if not home.path.exists():
                 lock.unlink()
             os.close(lock_fd)
+
+    async def _take(self, home: GuestHome, before: tuple[VolumeConnection, ...], connection: VolumeConnection) -> None:
+        await home.change_volumes(with_connection(before, connection))
+        if connection.volume not in home.state().volumes:
+            await home.change_volumes(before)
+            raise VolumeUnreachable(volume=connection.volume, host=self._host)
 
     async def _ensure_disk(self, home: GuestHome, spec: GuestSpec) -> None:
         if spec.image is None:

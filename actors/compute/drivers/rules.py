@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.errors import HypervisorFailed, InvalidValue, PermitRefused
+from protocol.errors import HypervisorFailed, InvalidValue, NotFound, PermitRefused
 
 if TYPE_CHECKING:
     from actors.compute.drivers.disk import DiskWitness
@@ -38,6 +38,21 @@ def with_connection(before: tuple[VolumeConnection, ...], connection: VolumeConn
     if all(each.volume != connection.volume for each in before):
         return (*before, connection)
     return tuple(connection if each.volume == connection.volume else each for each in before)
+
+
+def to_copy(before: tuple[VolumeConnection, ...], volume: str, connection: VolumeConnection) -> VolumeConnection | None:
+    """Tell which of a guest's volumes is to be copied to the connection's; None: the guest writes to both already.
+
+    Raises `InvalidValue` for a root disk, and `NotFound` when the guest has no such volume.
+    """
+    if any(each.volume == connection.volume for each in before):
+        return None
+    if connection.is_root or _is_root(before, volume):
+        raise _root_change(volume)
+    for each in before:
+        if each.volume == volume:
+            return each
+    raise NotFound(kind="connected volume", name=volume)
 
 
 def without_volume(before: tuple[VolumeConnection, ...], volume: str) -> tuple[VolumeConnection, ...]:
