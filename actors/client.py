@@ -11,7 +11,6 @@ from protocol.cell_path import Address
 from protocol.envelope import Context, Key
 from protocol.errors import CellferryError, Unavailable, revive
 from protocol.ids import derived_id
-from protocol.messages.changes import ChangeServer
 from protocol.messages.orders import (
     Accepted,
     Order,
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from actors.kernel.post import Post
-    from protocol.messages.changes import ServerChange
-    from protocol.messages.servers import Origin
+    from protocol.messages.changes import ChangeServer
     from protocol.records import Server
     from protocol.requests import Gathered, Request
 
@@ -69,9 +67,8 @@ class Client:
         )
         return await self._insist(Address(self._post.me.cell, "conductor"), order, stamp)
 
-    async def change(self, server: str, change: ServerChange, origin: Origin) -> Server:
+    async def change(self, request: ChangeServer) -> Server:
         """Change a server's record, once, wherever its home is; give it as it is then."""
-        request = ChangeServer(id=self.fresh_id("change"), server=server, change=change, origin=origin)
         return await self._insist(Address(self._post.me.cell, "conductor"), request, Stamp())
 
     async def call(self, to: Address, request: Request[R], *, server: str = "") -> R:

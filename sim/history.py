@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from protocol.messages.orders import Order
+    from sim.cases.workload import Wish
 
 
 @attrs.frozen(kw_only=True)
@@ -281,15 +281,15 @@ class GuestOff(Happening):
 
 @attrs.frozen(kw_only=True)
 class Ordered(Happening):
-    """A user placed an order, the `number`-th of the run."""
+    """A user placed an order, the `number`-th of the run, or asked for a change of a record."""
 
     number: int
-    order: Order
+    order: Wish
 
 
 @attrs.frozen(kw_only=True)
 class Answered(Happening):
-    """A user was told what became of an order: the conversation that carries it out, or the error's code."""
+    """A user was told the conversation that carries his order out, an error's code, or neither: a change is done."""
 
     number: int
     conversation: str = ""

@@ -18,7 +18,7 @@ from sim.cases.case import Case
 from sim.cases.layout import Layout
 from sim.cases.places import POSITIONS
 from sim.cases.swarm import STRATEGIES
-from sim.cases.workload import Act, Op
+from sim.cases.workload import CHANGES, Act, Op
 from sim.chance import Chance
 from sim.faults import Fault, FaultKind
 from sim.trials import Trial
@@ -42,8 +42,12 @@ LATE: Final = 0.25
 LATE_S: Final = (0.1, 10.0)
 
 #: What users may want of a server that runs, and of one whose move waits for them.
-ACTIVE: Final = (Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.DELETE)
-RESIZED: Final = (Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.DELETE)
+ACTIVE: Final = (
+    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.DELETE, Act.RENAME, Act.LOCK
+)  # fmt: skip
+RESIZED: Final = (
+    Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.DELETE, Act.RENAME, Act.LOCK
+)  # fmt: skip
 
 #: What users may want of a server that is only just being made.
 BORN: Final = (Act.CREATE, Act.DELETE)
@@ -127,7 +131,7 @@ def _meeting(chance: Chance, race: Race) -> tuple[Op, Op]:
 def _windows(chance: Chance, race: Race) -> Iterator[Fault]:
     """Hold somebody in the middle of something: whoever passes a point of either act, or a message on its way."""
     points = tuple(f"{name}/do/{position}" for name in _steps(race) for position in POSITIONS)
-    if chance.hits(HELD, race.name, "held"):
+    if points and chance.hits(HELD, race.name, "held"):
         yield Fault(
             kind=FaultKind.PAUSE_AT, name="held", point=chance.pick(points, race.name, "where"),
             for_s=round(chance.between(*HELD_S, race.name, "for"), 2),
@@ -140,5 +144,5 @@ def _windows(chance: Chance, race: Race) -> Iterator[Fault]:
 
 def _steps(race: Race) -> tuple[str, ...]:
     """Name the steps of what both acts set in motion, each once."""
-    plans = (PLANS[Goal(act.value)] for act in race.acts)
+    plans = (PLANS[Goal(act.value)] for act in race.acts if act not in CHANGES)
     return tuple(dict.fromkeys(step.name for plan in plans for step in plan.steps))

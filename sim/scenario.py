@@ -80,7 +80,7 @@ class Move:
         self._stage = stage
         self.name = op.name
         self.server = op.server
-        self.conversation, self._refusal = answer_to(stage.history, op.order().origin.request_id)
+        self.conversation, self._refusal = answer_to(stage.history, op.request_id)
 
     async def over(self) -> Move:
         """Wait until nothing of it is left to do, however it ends; one that was refused is over."""
@@ -210,6 +210,18 @@ class Scenario(Weather):
     async def detach(self, server: str, volume: str) -> Move:
         """Begin to detach a volume."""
         return await self._place(Act.DETACH, server, volume=volume)
+
+    async def rename(self, server: str) -> Move:
+        """Give a server another name, which is that of the operation; it is done, or refused, on return."""
+        return await self._place(Act.RENAME, server)
+
+    async def lock(self, server: str) -> Move:
+        """Lock a server against all orders; it is done, or refused, on return."""
+        return await self._place(Act.LOCK, server)
+
+    async def unlock(self, server: str) -> Move:
+        """Unlock a server; it is done on return."""
+        return await self._place(Act.UNLOCK, server)
 
     async def delete(self, server: str) -> Move:
         """Begin to delete a server, whatever is being done to it."""

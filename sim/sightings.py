@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.conductor.actor import goal_of
 from protocol.errors import ErrorReport
 from protocol.journal import Kind
+from protocol.messages.changes import ChangeServer
 from protocol.messages.hosts import GuestReport
 from protocol.messages.orders import SettleMove
 from protocol.requests import Gathered
@@ -34,7 +35,7 @@ from sim.history import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from protocol.messages.orders import Order
+    from sim.cases.workload import Wish
 
 MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 SPAWN: Final = "spawn_target"
@@ -74,7 +75,7 @@ class Sightings:
         self._applied: set[str] = set()
         self._accepted: dict[str, str] = {}  # Commands that were accepted and not answered, and by whom.
         self._closing: set[str] = set()
-        self._orders: dict[int, Order] = {}
+        self._orders: dict[int, Wish] = {}
         self._ears: dict[type[Happening], Callable[[Any], None]] = {
             Journaled: self._journaled, TakenOver: self._taken_over, Looked: self._look, Begun: self._begun,
             Carried: self._carry, Closed: self._closed, Crashed: self._crashed, Ordered: self._ordered,
@@ -233,7 +234,7 @@ class Sightings:
 
     def _answered(self, what: Answered) -> None:
         order = self._orders.pop(what.number)
-        if not what.error:
+        if not what.error or isinstance(order, ChangeServer):
             return
         goals = [tale.goal for tale in self._chronicle.open_of(order.server) if tale.has(Kind.DONE, "take")]
         if isinstance(order, SettleMove):

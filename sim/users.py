@@ -8,11 +8,12 @@ import anyio
 
 from protocol.errors import CellferryError
 from protocol.journal import Kind
+from protocol.messages.changes import ChangeServer
 from sim.history import Answered, Journaled, Ordered
 
 if TYPE_CHECKING:
     from actors.client import Client
-    from sim.cases.workload import Op
+    from sim.cases.workload import Op, Wish
     from sim.history import History, Line
 
 
@@ -53,17 +54,23 @@ class Users:
         self.waiting: dict[str, Op] = {}
 
     async def place(self, op: Op) -> str | None:
-        """Place an operation; give the conversation that carries it out, or None when it was refused."""
+        """Place an operation; give the conversation that carries it out, or None when none does, or it was refused."""
         self._placed += 1
-        number, order = self._placed, op.order()
-        self._history.record(Ordered(process="user", number=number, order=order))
+        number, wish = self._placed, op.wish()
+        self._history.record(Ordered(process="user", number=number, order=wish))
         try:
-            accepted = await self._client.order(order)
+            conversation = await self._ask(wish)
         except CellferryError as error:
             self._history.record(Answered(process="user", number=number, error=error.code))
             return None
-        self._history.record(Answered(process="user", number=number, conversation=accepted.conversation))
-        return accepted.conversation
+        self._history.record(Answered(process="user", number=number, conversation=conversation))
+        return conversation or None
+
+    async def _ask(self, wish: Wish) -> str:
+        if isinstance(wish, ChangeServer):
+            await self._client.change(wish)
+            return ""
+        return (await self._client.order(wish)).conversation
 
     async def carry_out(self, op: Op) -> None:
         """Place an operation at its time, and wait until its conversation is over."""

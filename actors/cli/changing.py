@@ -11,7 +11,7 @@ from actors.cli.formats import Shape, shape_options
 from actors.cli.servers import origin, show_server
 from actors.cli.speaking import Session, speak
 from protocol.errors import InvalidValue
-from protocol.messages.changes import ServerChange
+from protocol.messages.changes import ChangeServer, ServerChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,9 @@ CHANGES: Final[tuple[click.Command, ...]] = (
 def _change(config: Path, which: str, change: ServerChange, shape: Shape) -> None:
     async def work(session: Session) -> None:
         line = await session.server(which)
-        await session.client.change(line.mirror.server, change, origin(session))
+        id_ = session.client.fresh_id("change")
+        request = ChangeServer(id=id_, server=line.mirror.server, change=change, origin=origin(session))
+        await session.client.change(request)
         await show_server(session, line, shape)
 
     speak(config, work)

@@ -33,10 +33,7 @@ class Changing:
 
     async def change(self, request: ChangeServer, _moment: Moment) -> Server:
         """Do it once: the change's id is in the server's history, which goes with it."""
-        update = UpdateServer(
-            server=request.server, change=request.change, action=derived_id(request.id, "action"),
-            origin=request.origin,
-        )  # fmt: skip
+        update = update_of(request)
         until_s = anyio.current_time() + FOLLOW_S
         while True:
             # Raises when there is no such server: nothing is left to follow.
@@ -48,3 +45,9 @@ class Changing:
                 if anyio.current_time() >= until_s:
                     raise
             await anyio.sleep(PAUSE_S)
+
+
+def update_of(request: ChangeServer) -> UpdateServer:
+    """Write what the home is asked: the same for the same change, however often it is asked for."""
+    action = derived_id(request.id, "action")
+    return UpdateServer(server=request.server, change=request.change, action=action, origin=request.origin)

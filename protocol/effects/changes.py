@@ -24,7 +24,7 @@ def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
         return server
     if server.is_hidden or server.is_sealed:
         raise NotItsHome(server=server.uuid, cell=moment.cell)
-    name = _action(command.change)
+    name = action_of(command.change)
     if name != LOCKS[False]:
         check_lock(server)
     start_action(draft, moment, server.uuid, command.action, name=name, origin=command.origin)
@@ -33,7 +33,7 @@ def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
     return change(draft, server, moment, **command.change.fields())
 
 
-def _action(change: ServerChange) -> str:
+def action_of(change: ServerChange) -> str:
     """Name it as Nova does: a lock is one by itself."""
     fields = change.fields()
     is_locked = fields.pop("is_locked", None)

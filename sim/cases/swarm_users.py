@@ -138,8 +138,18 @@ class _Author:
             yield self._again(move)
         if self._hits(0.2, "does something meanwhile"):
             yield self._errand(before, start_s + self._after_s("meanwhile", most_s=15.0), "meanwhile")
+        if self._hits(0.2, "renames it"):
+            yield self._op(Act.RENAME, after=before, at_s=start_s + self._after_s("rename", most_s=20.0))
+        if self._hits(0.1, "locks it"):
+            yield from self._lock(before, start_s + self._after_s("lock", most_s=15.0))
         if not (is_last and self._hits(LEFT_OPEN, "leaves it open")):
             yield from self._settle(move, start_s, before)
+
+    def _lock(self, before: Op | None, at_s: float) -> Iterator[Op]:
+        """Lock the server for a while, wherever its move is by then."""
+        lock = self._op(Act.LOCK, after=before, at_s=at_s)
+        yield lock
+        yield self._op(Act.UNLOCK, after=lock, at_s=self._after_s("unlock", most_s=10.0))
 
     def _prelude(self, before: Op | None, at_s: float) -> Op:
         return self._errand(before, at_s, "prelude")

@@ -5,6 +5,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from protocol.messages.changes import ChangeServer, ServerChange
 from protocol.messages.orders import (
     ChangeVolume,
     CreateServer,
@@ -39,8 +40,16 @@ class Act(StrEnum):
     ATTACH = "attach"
     DETACH = "detach"
     DELETE = "delete"
+    RENAME = "rename"
+    LOCK = "lock"
+    UNLOCK = "unlock"
 
 
+#: What users ask for: an order, which a conversation carries out, or a change of a record, which waits for none.
+Wish = Order | ChangeServer
+
+#: What waits for no conversation, and begins none.
+CHANGES: Final = frozenset({Act.RENAME, Act.LOCK, Act.UNLOCK})
 MOVES: Final = frozenset({Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT})
 
 
@@ -60,9 +69,23 @@ class Op:
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
     group: str = ""  # Of a create: the group whose servers are to be on different hosts.
 
+    @property
+    def request_id(self) -> str:
+        """How actions and notifications name what the operation has set in motion."""
+        return f"req-{self.name}"
+
+    def wish(self) -> Wish:
+        """Write the operation as what the conductor is asked; a rename gives the server the operation's own name."""
+        if self.act not in CHANGES:
+            return self.order()
+        change = (
+            ServerChange(name=self.name) if self.act is Act.RENAME else ServerChange(is_locked=self.act is Act.LOCK)
+        )
+        return ChangeServer(id=self.name, server=self.server, change=change, origin=self._origin("user"))
+
     def order(self, *, user: str = "user") -> Order:
         """Write the operation as the order that the conductor takes."""
-        origin = Origin(request_id=f"req-{self.name}", user=user, project=PROJECT, is_admin=self.is_admin)
+        origin = self._origin(user)
         match self.act:
             case Act.CREATE:
                 return self._create(origin)
@@ -80,8 +103,13 @@ class Op:
                 )
             case Act.DELETE:
                 return DeleteServer(server=self.server, origin=origin)
+            case Act.RENAME | Act.LOCK | Act.UNLOCK:
+                raise AssertionError(f"to {self.act} is no order")
             case _:
                 assert_never(self.act)
+
+    def _origin(self, user: str) -> Origin:
+        return Origin(request_id=self.request_id, user=user, project=PROJECT, is_admin=self.is_admin)
 
     def _create(self, origin: Origin) -> CreateServer:
         volumes = (NewVolume(volume=self.volume, device=self.device),) if self.volume else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.bodies import decode_body
-from protocol.errors import ErrorReport
+from protocol.errors import ErrorReport, ServerLocked
 from protocol.journal import Kind
 from sim.checkers.oracle import Oracle
 from sim.history import Broker, Crashed, Fired, Happening, Journaled, Noted, Paused
@@ -45,8 +45,10 @@ class HealthySucceeds(Oracle):
     def _journaled(self, what: Journaled) -> None:
         entry = what.entry
         if self._is_healthy and entry.kind is Kind.REFUSED and not entry.is_undo and entry.step not in DECIDES:
-            reason = decode_body(entry.payload, ErrorReport).message
-            self.accuse(what.server, f"{entry.step} is refused, and nothing went wrong: {reason}")
+            report = decode_body(entry.payload, ErrorReport)
+            if report.code != ServerLocked.code:  # A lock comes at any time.
+                reason = report.message
+                self.accuse(what.server, f"{entry.step} is refused, and nothing went wrong: {reason}")
 
 
 #: What the kernel notes when it meets an error that nobody has declared.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from protocol.bodies import decode_body
 from protocol.errors import (
     CODES,
     CallTimeout,
+    ErrorReport,
     GuestNotFound,
     HypervisorFailed,
     ImageDamaged,
     ImageTooLarge,
     PermitRefused,
     RemoteError,
+    ServerLocked,
     VolumeUnreachable,
 )
 from protocol.journal import Kind
@@ -120,8 +123,16 @@ class DeletesHold(Oracle):
                 continue
             if tale.is_success and tale.server in mapped:
                 self.accuse(tale.server, f"was deleted by {tale.conversation}, and is back")
-            elif tale.is_success is False and _is_queued(tale) and not tale.has(Kind.REFUSED, "begin_delete"):
+            elif tale.is_success is False and _is_queued(tale) and not _is_kept_out(tale):
                 self.accuse(tale.server, f"its delete {tale.conversation} was accepted, and has come to nothing")
+
+
+def _is_kept_out(tale: Tale) -> bool:
+    """Tell whether the server did not let its delete in, or whoever had it before has locked it."""
+    return tale.has(Kind.REFUSED, "begin_delete") or any(
+        entry.kind is Kind.REFUSED and decode_body(entry.payload, ErrorReport).code == ServerLocked.code
+        for entry in tale.entries
+    )
 
 
 class EndsInTime(Oracle):

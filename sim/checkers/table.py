@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sim.checkers import disks, effects, gathers, guests, health, journals, leases, notices, orders, records, wire
+from sim.checkers import (
+    changes,
+    disks,
+    effects,
+    gathers,
+    guests,
+    health,
+    journals,
+    leases,
+    notices,
+    orders,
+    records,
+    wire,
+)
 from sim.checkers.oracle import Oracle
 
 _ALL: Final[tuple[type[Oracle], ...]] = (
@@ -43,6 +56,7 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     gathers.AnswersReachAsker,
     orders.AcknowledgedKept,
     orders.DeletesHold,
+    changes.ChangesKept,
     orders.EndsInTime,
     orders.ParkedTruly,
     health.HealthySucceeds,

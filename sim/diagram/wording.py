@@ -1,5 +1,9 @@
 """How a diagram calls what it shows."""
 
+from actors.conductor.actor import goal_of
+from protocol.effects.changes import action_of
+from protocol.messages.changes import ChangeServer
+from sim.cases.workload import Wish
 from sim.history import Journaled, TakenOver
 from sim.telling.account import Account
 
@@ -18,11 +22,6 @@ def epochs_of(account: Account) -> dict[int, str]:
     return found
 
 
-def wish(order: object) -> str:
+def wish(order: Wish) -> str:
     """Name what an order asks for."""
-    goal = getattr(order, "goal", None)
-    if goal is not None:
-        return str(goal)
-    if hasattr(order, "image"):
-        return "create"
-    return "resize" if getattr(order, "flavor", None) else "migrate"
+    return action_of(order.change) if isinstance(order, ChangeServer) else str(goal_of(order))

@@ -22,11 +22,13 @@ from protocol.errors import (
 from protocol.ids import derived_id
 from protocol.journal import Entry, Journal
 from protocol.messages import orders as say
+from protocol.messages.changes import ChangeServer
 from protocol.moves.parties import brief_of
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Form
 from sim.history import Journaled, Noted
 from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.changing import Changing
 from sim.inner.confirming import Confirming
 from sim.inner.conversing import Asking, Run
 from sim.inner.memory import Reply
@@ -86,6 +88,13 @@ class Conductor(Actor):
     def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
         """List what users ask."""
         return {order: Ensuring(accept=self._begin, ensure=self._take, is_resumed=False) for order in ORDERS}
+
+    def receive(self, question: Question) -> None:
+        """Take a question; a change of a record waits for nothing else about its server."""
+        if isinstance(question.request, ChangeServer):
+            Changing(self, question, question.request).begin()
+        else:
+            super().receive(question)
 
     def _begin(self, order: Any, moment: Moment) -> None:
         goal, conversation = goal_of(order), derived_id(moment.key)

@@ -8,6 +8,7 @@ from actors.client import ORDER_BUDGET_S, PATIENCE_S, PAUSE_S
 from protocol.envelope import Key
 from protocol.errors import CallTimeout, CellferryError, report, revive
 from protocol.journal import Kind
+from protocol.messages.changes import ChangeServer
 from sim.history import Answered, Journaled, Ordered
 from sim.inner.memory import Command, Reply
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from protocol.cell_path import CellPath
     from protocol.messages.orders import Order
-    from sim.cases.workload import Op
+    from sim.cases.workload import Op, Wish
     from sim.history import Line
     from sim.inner.conductor import Conductor
     from sim.inner.messages import Question
@@ -28,7 +29,9 @@ INCARNATION = "client"
 class _Placed:
     """An order that was placed, until it is answered."""
 
-    def __init__(self, number: int, order: Order, command: Command, then: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, number: int, order: Wish, command: Command | None, then: Callable[[str | None], None]
+    ) -> None:  # fmt: skip
         self.number = number
         self.order = order
         self.command = command
@@ -70,7 +73,7 @@ class Users:
             else:
                 self._over.setdefault(conversation, []).append(lambda: self._end(op))
 
-        self.place(op.order(), accepted)
+        self.place(op.wish(), accepted)
 
     def _end(self, op: Op) -> None:
         del self.waiting[op.name]
@@ -90,22 +93,26 @@ class Users:
 
     # --- orders ------------------------------------------------------------------------------------------------
 
-    def place(self, order: Order, then: Callable[[str | None], None]) -> None:
-        """Place an order; `then` hears the conversation that carries it out, or None when it was refused."""
+    def place(self, order: Wish, then: Callable[[str | None], None]) -> None:
+        """Place an order; `then` hears the conversation that carries it out, or None: there is none, or no more."""
         self._placed += 1
         self.sequence += 1
-        key = Key.plain(INCARNATION, self.sequence)
-        command = Command(key, str(key), order.server, 0, order)
+        command = None if isinstance(order, ChangeServer) else self._command(order)
         self._setting.history.record(Ordered(process="user", number=self._placed, order=order))
         placed = _Placed(self._placed, order, command, then)
         placed.since_s = self._setting.agenda.now_s
         self._ask(placed)
 
+    def _command(self, order: Order) -> Command:
+        key = Key.plain(INCARNATION, self.sequence)
+        return Command(key, str(key), order.server, 0, order)
+
     def _ask(self, placed: _Placed) -> None:
         conductor = self._conductor_of()
         question = self._setting.network.ask(
             self, placed.order, to=conductor.process, cell=conductor.cell, receive=conductor.receive,
-            about=placed.command.text, budget_s=ORDER_BUDGET_S, server=placed.order.server, command=placed.command,
+            about=placed.command.text if placed.command else f"change:{placed.number}", budget_s=ORDER_BUDGET_S,
+            server=placed.order.server if placed.command else "", command=placed.command,
         )  # fmt: skip
         self._asked[question.serial] = placed
         self.process.later(ORDER_BUDGET_S, self._give_up, question)
@@ -120,7 +127,7 @@ class Users:
         if placed is None:
             return
         if not reply.is_error:
-            self._answered(placed, reply.value.conversation, "")
+            self._answered(placed, reply.value.conversation if placed.command else None, "")
             return
         error = revive(reply.value)
         if error.is_retryable and self._setting.agenda.now_s - placed.since_s <= PATIENCE_S:

@@ -97,7 +97,7 @@ class InnerStage:
     async def place(self, op: Op) -> None:
         """Place an operation, and let time pass until it is answered."""
         heard: list[str | None] = []
-        self.world.users.place(op.order(), heard.append)
+        self.world.users.place(op.wish(), heard.append)
         if self._is_together:
             await _in_turn()
         self.let_pass(lambda: bool(heard), f"{op.name} is not answered")

@@ -120,11 +120,25 @@ async def _revert_in_attach(s: Scenario) -> str:
     return ""
 
 
-RACES.missing(
+@fault(
     "X47", "the server is renamed and locked in VERIFY_RESIZE, then revert", nova="old name, unlocked: both are lost",
-    why="both are kept, as `tests/scenarios/test_changes.py` shows; the pure cores, which play this page, cannot "
-    "change a record in passing",
+    here="the revert is refused while the server is locked, and asked again when it is unlocked; the new name is kept",
+    end=End.DONE,
 )  # fmt: skip
+async def _renamed_locked(s: Scenario) -> str:
+    renamed = await (await s.rename(SERVER)).done()
+    await (await s.lock(SERVER)).done()
+    early = await s.revert(SERVER)
+    assert early.error == "server_locked"
+    del s.moves[early.name]
+    await (await s.unlock(SERVER)).done()
+    await revert(s)
+    record = s.truth.home(SERVER)
+    assert record is not None
+    assert (record.name, record.is_locked) == (renamed.name, False)
+    return ""
+
+
 RACES.missing(
     "X58", "a volume is swapped in VERIFY_RESIZE, then revert",
     nova="the old volume is back; what was written since is on a volume that the server does not have",

@@ -16,7 +16,19 @@ from tests.planted.planting import BUGS, Bug, Level
 
 #: So many runs may a hunt take: well under a minute, and most are over with the first.
 RUNS_MAX: Final[Mapping[Level, int]] = {Level.LOOP: 30, Level.INNER: 120}
-GROUPS: Final = ("plans", "leaks", "records", "inbox", "journals", "leases", "messages", "deletes", "groups", "inner")
+GROUPS: Final = (
+    "plans",
+    "leaks",
+    "records",
+    "inbox",
+    "journals",
+    "leases",
+    "messages",
+    "changes",
+    "deletes",
+    "groups",
+    "inner",
+)
 
 
 def all_bugs() -> tuple[Bug, ...]:

@@ -67,7 +67,7 @@ class Script:
     def order(self, op: Op, *, error: str = "") -> None:
         """Have a user ask for something, and be answered; what is accepted has begun by then."""
         self._orders += 1
-        self.write(Ordered(process="user", number=self._orders, order=op.order()))
+        self.write(Ordered(process="user", number=self._orders, order=op.wish()))
         if not error:
             self.begin()
         conversation = "" if error else self.conversation
