@@ -3,6 +3,7 @@
 What a guest has of its host alone would be lost on the way, so a server that has such a thing does not move.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,12 +17,19 @@ BOUND: Final[dict[str, str]] = {
     "hw:numa_nodes": "a NUMA topology",
     "hw:cpu_policy": "CPUs of its own",
     "hw:mem_page_size": "memory pages of its own",
+    "hw:cpu_dedicated_mask": "CPUs of its own",
+    "hw:mem_encryption": "memory that its host encrypts",
     "hw:tpm_version": "a virtual TPM",
+    "hw:tpm_model": "a virtual TPM",
 }
+#: How extra specs begin that take some of a host's resources; those that every host has travel.
+RESOURCES: Final = re.compile(r"resources\w*:(?P<of>\w+)", re.ASCII)
+COUNTED: Final = frozenset({"VCPU", "MEMORY_MB", "DISK_GB"})
 #: Values of some of them that ask for nothing; of all, the empty one does.
 NOTHING: Final[dict[str, frozenset[str]]] = {
     "hw:cpu_policy": frozenset({"shared"}),
     "hw:mem_page_size": frozenset({"small", "any"}),
+    "hw:mem_encryption": frozenset({"false", "False"}),
 }
 
 
@@ -34,6 +42,10 @@ def bound_to_host(flavor: Flavor) -> Iterator[str]:
     for spec, what in BOUND.items():
         if flavor.extra_specs.get(spec, "") not in {"", *NOTHING.get(spec, ())}:
             yield what
+    for spec, amount in flavor.extra_specs.items():
+        found = RESOURCES.fullmatch(spec)
+        if found is not None and found["of"] not in COUNTED and amount not in {"", "0"}:
+            yield f"{found['of']} of its host"
 
 
 def bars_move(server: Server, *, flavor: Flavor | None, host: str | None) -> CellferryError | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,8 +53,8 @@ def list_(*, config: Path, shape: Shape) -> None:
     """List groups, by name."""
 
     async def work(session: Session) -> None:
-        found = (await session.look(ListGroups())).groups
-        show_rows(session.out, [row_of(each) for each in found], shape, usual=LISTED)
+        found = [row_of(each) async for each in groups(session)]
+        show_rows(session.out, sorted(found, key=itemgetter("name", "id")), shape, usual=LISTED)
 
     speak(config, work)
 
@@ -86,9 +88,21 @@ def delete(*, which: str, config: Path) -> None:
     speak(config, work)
 
 
+async def groups(session: Session) -> AsyncIterator[ServerGroup]:
+    """Give all groups, page by page."""
+    after = ""
+    while True:
+        page = await session.look(ListGroups(after=after))
+        for each in page.groups:
+            yield each
+        if not page.next_after:
+            return
+        after = page.next_after
+
+
 async def find(session: Session, text: str) -> ServerGroup:
     """Find a group by its name or id; raise `NotThere`."""
-    for each in (await session.look(ListGroups())).groups:
+    async for each in groups(session):
         if text in {each.name, each.id}:
             return each
     raise NotThere(f"there is no group {text}; list them with: cellferry group list")

@@ -11,7 +11,7 @@ from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, HostOfGroup, InvalidState, NotFound
 from protocol.messages import groups as say
 from protocol.records import GroupPlace, Mapping, ServerGroup
-from protocol.requests import Done
+from protocol.requests import Done, in_page
 
 # --- members, as the root takes servers and lets them go -----------------------------------------------------
 
@@ -97,7 +97,9 @@ def _create(draft: Draft, command: say.CreateGroup, _: Moment) -> ServerGroup:
 @effect(say.ListGroups, lambda command: (need(ServerGroup, name=command.name) if command.name else need(ServerGroup),))
 def _list(draft: Draft, command: say.ListGroups, _: Moment) -> say.GroupList:
     found = draft.all(ServerGroup, name=command.name) if command.name else draft.all(ServerGroup)
-    return say.GroupList(groups=tuple(sorted(found, key=lambda group: (group.name, group.id))))
+    left = sorted((group for group in found if group.id > command.after), key=lambda group: group.id)
+    page = tuple(left[: in_page(command.limit)])
+    return say.GroupList(groups=page, next_after=page[-1].id if len(page) < len(left) else "")
 
 
 def _with_members(command: "say.ShowGroup | say.DeleteGroup") -> tuple[Need, ...]:

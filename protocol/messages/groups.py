@@ -3,7 +3,7 @@
 import attrs
 
 from protocol.records import ServerGroup
-from protocol.requests import Done, Method, Request, Role, Way
+from protocol.requests import PAGE_MAX, Done, Method, Request, Role, Way
 
 
 @attrs.frozen(kw_only=True)
@@ -47,9 +47,10 @@ class GroupUse:
 
 @attrs.frozen(kw_only=True)
 class GroupList:
-    """Groups, by name."""
+    """A page of groups, by id, and what to ask for the next one after; empty: there is none."""
 
     groups: tuple[ServerGroup, ...]
+    next_after: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,11 +64,13 @@ class CreateGroup(Request[ServerGroup]):
 
 @attrs.frozen(kw_only=True)
 class ListGroups(Request[GroupList]):
-    """List groups; of one name, or (empty) all."""
+    """List groups by id, a page of those that come after one; of one name, or (empty) all."""
 
     METHOD = Method(name="list_groups", at=Role.CELL, way=Way.NONE, is_for_people=True)
 
     name: str = ""
+    after: str = ""
+    limit: int = PAGE_MAX
 
 
 @attrs.frozen(kw_only=True)

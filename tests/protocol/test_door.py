@@ -27,7 +27,8 @@ SERVER = Server(
 HARMLESS = {"hw:cpu_policy": "shared", "hw:mem_page_size": "any", "quota:cpu_shares": "10"}
 sizes = st.integers(1, 40)
 specs = st.dictionaries(
-    st.sampled_from([*BOUND, "quota:cpu_shares"]), st.sampled_from(["", "shared", "small", "any", "gpu"])
+    st.sampled_from([*BOUND, "resources:VGPU", "resources:VCPU", "quota:cpu_shares"]),
+    st.sampled_from(["", "shared", "small", "any", "gpu"]),
 )
 flavors = st.builds(
     Flavor, name=st.sampled_from(["small", "big"]), vcpus=sizes, memory_mb=sizes, disk_gb=sizes,
@@ -64,6 +65,11 @@ def test_a_server_moves_unless_something_of_it_would_stay_behind_or_it_would_sta
         ({"extra_specs": HARMLESS}, []),
         ({"extra_specs": {"accel:device_profile": "small"}}, ["accelerators"]),
         ({"extra_specs": {"hw:cpu_policy": "small"}}, ["CPUs of its own"]),
+        (
+            {"extra_specs": {"resources:VGPU": "1", "resources1:CUSTOM_X": "2"}},
+            ["VGPU of its host", "CUSTOM_X of its host"],
+        ),
+        ({"extra_specs": {"resources:VCPU": "2", "resources:VGPU": "0", "trait:COMPUTE_X": "required"}}, []),
         *(({"extra_specs": {spec: "1"}}, [what]) for spec, what in BOUND.items()),
     ],
 )

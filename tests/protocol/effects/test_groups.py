@@ -152,7 +152,7 @@ def test_a_server_can_only_be_made_in_a_group_that_its_project_has() -> None:
         assert ledger.all(Mapping) == []
 
 
-def test_groups_are_made_once_listed_by_name_and_shown_with_their_servers() -> None:
+def test_groups_are_made_once_listed_by_page_and_shown_with_their_servers() -> None:
     """Names are unique within a project."""
     ledger = Ledger()
     ledger.do(ask.CreateGroup(group=GROUP))
@@ -161,7 +161,10 @@ def test_groups_are_made_once_listed_by_name_and_shown_with_their_servers() -> N
             ledger.do(ask.CreateGroup(group=again))
     theirs = ledger.do(ask.CreateGroup(group=attrs.evolve(GROUP, id="q", project="q")))
     first = ledger.do(ask.CreateGroup(group=attrs.evolve(GROUP, id="z", name="a")))
-    assert ledger.do(ask.ListGroups()).groups == (first, GROUP, theirs)
+    assert ledger.do(ask.ListGroups()).groups == (GROUP, theirs, first)
+    page = ledger.do(ask.ListGroups(limit=2))
+    assert (page.groups, page.next_after) == ((GROUP, theirs), "q")
+    assert ledger.do(ask.ListGroups(after="q", limit=2)) == ask.GroupList(groups=(first,))
     assert ledger.do(ask.ListGroups(name=GROUP.name)).groups == (GROUP, theirs)
     do(ledger, take("s", Goal.CREATE), place("s", "h1"), place("s", "h2"))
     members = ledger.do(ask.ShowGroup(id="g")).members
