@@ -67,6 +67,7 @@ class Goal(StrEnum):
     STOP = "stop"
     ATTACH = "attach"
     DETACH = "detach"
+    SWAP = "swap"
     RESIZE = "resize"
     MIGRATE = "migrate"
     CONFIRM = "confirm"

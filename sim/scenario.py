@@ -211,6 +211,10 @@ class Scenario(Weather):
         """Begin to detach a volume."""
         return await self._place(Act.DETACH, server, volume=volume)
 
+    async def swap(self, server: str, volume: str, replacement: str) -> Move:
+        """Begin to swap a volume for another one, which is made if there is none of that name."""
+        return await self._place(Act.SWAP, server, volume=volume, replacement=replacement)
+
     async def rename(self, server: str) -> Move:
         """Give a server another name, which is that of the operation; it is done, or refused, on return."""
         return await self._place(Act.RENAME, server)

@@ -125,6 +125,13 @@ def detach(volume: str = "data") -> ChangeVolume:
     return ChangeVolume(server=SERVER, goal=Goal.DETACH, volume=volume, device="", origin=ORIGIN)
 
 
+def swap(volume: str = "data", replacement: str = "spare") -> ChangeVolume:
+    """Order a volume to be swapped for another one."""
+    return ChangeVolume(
+        server=SERVER, goal=Goal.SWAP, volume=volume, device="", origin=ORIGIN, replacement=replacement
+    )  # fmt: skip
+
+
 CONFIRM: Final = settle(Goal.CONFIRM)
 REVERT: Final = settle(Goal.REVERT)
 START: Final = power(Goal.START)
@@ -142,12 +149,12 @@ def building(backing: Backing) -> tuple[Order, ...]:
 
 @asynccontextmanager
 async def cloud(*orders: Order, world: World | None = None, but: tuple[str, ...] = ()) -> AsyncIterator[World]:
-    """Run a world with an image and three volumes, in which these orders have been carried out."""
+    """Run a world with an image and four volumes, in which these orders have been carried out."""
     made = world or World(FLAT)
     try:
         async with made.running(but=but):
             await made.add_image("cirros")
-            for volume in ("root", "data", "extra"):
+            for volume in ("root", "data", "extra", "spare"):
                 await made.add_volume(volume)
             await made.add_group(GROUP)
             for order in orders:

@@ -34,7 +34,7 @@ _LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
 _GOALS: Final[dict[type[Any], tuple[Goal, ...]]] = {
     SettleMove: (Goal.CONFIRM, Goal.REVERT),
     PowerServer: (Goal.START, Goal.STOP),
-    ChangeVolume: (Goal.ATTACH, Goal.DETACH),
+    ChangeVolume: (Goal.ATTACH, Goal.DETACH, Goal.SWAP),
 }
 
 

@@ -296,6 +296,22 @@ def detach(*, which: str, volume: str, config: Path, waiting: Waiting, shape: Sh
     _order(config, which, f"detach {volume}", order, waiting=waiting, shape=shape)
 
 
+@server.command()
+@click.argument("which", metavar="SERVER")
+@click.argument("old")
+@click.argument("new")
+@orders
+def swap(*, which: str, old: str, new: str, config: Path, waiting: Waiting, shape: Shape) -> None:
+    """Swap the volume OLD of a server for NEW, which becomes a copy of it, while its guest runs."""
+
+    def order(session: Session, server_id: str) -> Order:
+        return ChangeVolume(
+            server=server_id, goal=Goal.SWAP, volume=old, device="", origin=origin(session), replacement=new
+        )
+
+    _order(config, which, f"swap {old} for {new}", order, waiting=waiting, shape=shape)
+
+
 def _order(
     config: Path, which: str, what: str, order: Callable[[Session, str], Order], *, waiting: Waiting, shape: Shape
 ) -> None:

@@ -58,6 +58,7 @@ def host_actor(
         Ensuring(request=say.ReattachGuest, accept=guests.hold_again, ensure=guests.reattach),
         Ensuring(request=say.PowerGuest, accept=guests.check_held, ensure=guests.power),
         Ensuring(request=say.ConnectVolume, ensure=guests.connect),
+        Ensuring(request=say.CopyVolume, ensure=guests.copy),
         Ensuring(request=say.DisconnectVolume, ensure=guests.disconnect),
         Ensuring(request=say.ShowGuest, ensure=guests.show),
         Ensuring(request=say.StartAnew, ensure=fences.hear),

@@ -196,6 +196,12 @@ class Guests:
             await self._driver.disconnect_volume(request.server, request.volume)
         return Done()
 
+    async def copy(self, request: say.CopyVolume, _moment: Moment) -> Done:
+        """Have the guest write to a copy of a volume, too."""
+        await self._reach((request.place,))
+        await self._driver.copy_volume(request.server, request.volume, self._connection(request.place))
+        return Done()
+
     async def _show(self, server: str) -> say.GuestReport:
         guest = await self._driver.guest(server)
         if guest is None:

@@ -142,7 +142,7 @@ def _find_block_device(draft: Draft, command: say.FindBlockDevice, _: Moment) ->
     for row in draft.all(BlockDevice, server=command.server):
         if row.volume == command.volume:
             if row.boot_index == 0:
-                raise Conflict(server=command.server, action="detach", reason=f"{row.volume} is its root disk")
+                raise Conflict(server=command.server, action=command.action, reason=f"{row.volume} is its root disk")
             return row
     raise NotFound(kind="attached volume", name=f"{command.volume} of server {command.server}")
 

@@ -4,7 +4,7 @@ import attrs
 
 from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
-from protocol.errors import AlreadyExists, VolumeInUse
+from protocol.errors import AlreadyExists, InvalidValue, VolumeInUse
 from protocol.messages import partners as say
 from protocol.records import Attachment, Volume
 from protocol.requests import Done
@@ -27,12 +27,18 @@ def _all_of(volumes: tuple[str, ...], server: str) -> tuple[Need, ...]:
     )
 
 
-@effect(
-    say.ReserveAttachments, lambda command: _all_of(tuple(row.volume for row in command.attachments), command.server)
-)
+def _reserving(command: say.ReserveAttachments) -> tuple[Need, ...]:
+    copied = tuple(need(Volume, id=row.copy_of) for row in command.attachments if row.copy_of)
+    return (*_all_of(tuple(row.volume for row in command.attachments), command.server), *copied)
+
+
+@effect(say.ReserveAttachments, _reserving)
 def _reserve(draft: Draft, command: say.ReserveAttachments, _: Moment) -> say.AttachmentList:
     for new in command.attachments:
-        draft.one(Volume, id=new.volume)
+        volume = draft.one(Volume, id=new.volume)
+        if new.copy_of and volume.size_gb < (least_gb := draft.one(Volume, id=new.copy_of).size_gb):
+            rule = f"it has {volume.size_gb} GB, and {new.copy_of} has {least_gb} GB"
+            raise InvalidValue(name="volume", value=new.volume, rule=rule)
         for other in draft.all(Attachment, volume=new.volume):
             # Empty and the server's own: what a move keeps for its revert, of a volume that was detached since.
             is_taken = other.server != command.server or (command.is_new and other.host is not None)

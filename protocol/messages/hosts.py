@@ -164,6 +164,20 @@ class ConnectVolume(Request[Done]):
 
 
 @attrs.frozen(kw_only=True)
+class CopyVolume(Request[Done]):
+    """Copy a volume of the guest's to another; when this is answered, the other has all, and the guest writes to both.
+
+    Its undo is to disconnect the other: the guest has its own all the time.
+    """
+
+    METHOD = Method(name="copy_volume", at=Role.HOST)
+
+    server: str
+    volume: str
+    place: VolumePlace  # Of the other one.
+
+
+@attrs.frozen(kw_only=True)
 class DisconnectVolume(Request[Done]):
     """Take a volume from the guest; it has let go of it when this is answered."""
 

@@ -104,17 +104,25 @@ class PowerServer(Request[Accepted]):
     origin: Origin
 
 
+def _replacement(order: "ChangeVolume", _field: object, replacement: str) -> None:
+    if (order.goal is Goal.SWAP) != bool(replacement):
+        raise InvalidValue(name="replacement", value=replacement, rule="a swap, and nothing else, names another volume")
+    if replacement and replacement == order.volume:
+        raise InvalidValue(name="replacement", value=replacement, rule="a volume is swapped for another one")
+
+
 @attrs.frozen(kw_only=True)
 class ChangeVolume(Request[Accepted]):
-    """Attach a volume to a server, or detach it."""
+    """Attach a volume to a server, detach it, or swap it for its `replacement`, which becomes a copy of it."""
 
     METHOD = Method(name="change_volume", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal = attrs.field(validator=_one_of(Goal.ATTACH, Goal.DETACH))
+    goal: Goal = attrs.field(validator=_one_of(Goal.ATTACH, Goal.DETACH, Goal.SWAP))
     volume: str
     device: str
     origin: Origin
+    replacement: str = attrs.field(default="", validator=_replacement)  # Of a swap alone.
 
 
 @attrs.frozen(kw_only=True)

@@ -83,6 +83,7 @@ class NewAttachment:
     id: str
     volume: str
     device: str
+    copy_of: str = ""  # The volume whose bytes it is to take: it may not be smaller.
 
 
 @attrs.frozen(kw_only=True)

@@ -156,6 +156,7 @@ class FindBlockDevice(Request[BlockDevice]):
 
     server: str
     volume: str
+    action: str = "detach"  # What it is to be found for.
 
 
 @attrs.frozen(kw_only=True)

@@ -1,9 +1,9 @@
-"""Create, start, stop, attach and detach: conversations of the same engine, with fewer steps."""
+"""Create, start and stop: conversations of the same engine, with fewer steps."""
 
 from protocol.cell_path import Address, host_mailbox
 from protocol.messages import hosts, partners, root, servers
 from protocol.messages.capacity import AllocateHost, FreeHost
-from protocol.messages.orders import ChangeVolume, CreateServer, PowerServer
+from protocol.messages.orders import CreateServer, PowerServer
 from protocol.messages.partners import NewAttachment
 from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
@@ -13,7 +13,8 @@ from protocol.saga import Plan, Step, Story
 from protocol.states import Goal, PowerState, TaskState, VmState
 
 
-def _take(goal: Goal) -> Step:
+def take(goal: Goal) -> Step:
+    """Take a server that is there for a goal."""
     return Step(
         name="take", row="-", at=at_root(),
         run=lambda story: root.TakeServer(server=story.server, conversation=story.conversation, goal=goal),
@@ -166,7 +167,9 @@ def at_host(story: Story) -> Address:
     return Address(parties.home(story), host_mailbox(host))
 
 
-def _begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState | None) -> Step:
+def begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState | None) -> Step:
+    """Begin an action in the server's cell, which refuses it in other states than these."""
+
     def run(story: Story) -> servers.BeginTask:
         order = brief(story).order
         return servers.BeginTask(
@@ -209,8 +212,8 @@ def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
     return parties.plan(
         goal.value,
         (
-            _take(goal),
-            _begin(goal, f"compute_{goal}_instance", (state,), task),
+            take(goal),
+            begin(goal, f"compute_{goal}_instance", (state,), task),
             Step(name="power", row="-", at=at_host, run=_power, undo=_undo_power, settles=True),
             Step(name="finish", row="-", at=at_home, run=_finish_power),
         ),
@@ -219,115 +222,3 @@ def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
 
 START = _power_plan(Goal.START, VmState.STOPPED, TaskState.POWERING_ON)
 STOP = _power_plan(Goal.STOP, VmState.ACTIVE, TaskState.POWERING_OFF)
-
-
-# --- attach and detach -------------------------------------------------------------------------------------
-
-#: Users may change a server's volumes in all of these; a revert carries the change back.
-CHANGEABLE = (VmState.ACTIVE, VmState.STOPPED, VmState.RESIZED)
-
-
-def _change(story: Story) -> ChangeVolume:
-    order = brief(story).order
-    assert isinstance(order, ChangeVolume)
-    return order
-
-
-def _attached(story: Story) -> BlockDevice:
-    order = _change(story)
-    return BlockDevice(
-        id=story.id_of("block device"), server=story.server, volume=order.volume,
-        attachment=story.id_of("attachment"), device=order.device,
-    )  # fmt: skip
-
-
-ATTACH = parties.plan(
-    "attach",
-    (
-        _take(Goal.ATTACH),
-        _begin(Goal.ATTACH, "compute_attach_volume", CHANGEABLE, None),
-        Step(
-            name="reserve_attachment", row="-", at=at_root("volume"),
-            run=lambda story: partners.ReserveAttachments(
-                server=story.server,
-                attachments=(
-                    NewAttachment(
-                        id=_attached(story).attachment, volume=_change(story).volume, device=_change(story).device
-                    ),
-                ),
-                is_new=True,
-            ),
-            undo=lambda story: partners.DeleteAttachments(
-                server=story.server, attachments=(_attached(story).attachment,)
-            ),
-        ),
-        Step(
-            name="connect_attachment", row="-", at=at_root("volume"),
-            run=lambda story: partners.ConnectAttachments(
-                server=story.server, attachments=(_attached(story).attachment,), host=str(at_host(story))
-            ),
-            undo=lambda story: partners.DisconnectAttachments(
-                server=story.server, attachments=(_attached(story).attachment,)
-            ),
-        ),
-        Step(
-            name="add_block_device", row="-", at=at_home,
-            run=lambda story: servers.AddBlockDevice(server=story.server, block_device=_attached(story)),
-            undo=lambda story: servers.DropBlockDevice(server=story.server, block_device=_attached(story).id),
-        ),
-        Step(
-            name="connect_volume", row="-", at=at_host, settles=True,
-            run=lambda story: hosts.ConnectVolume(
-                server=story.server, place=parties.places((_attached(story),))[0]
-            ),
-            undo=lambda story: hosts.DisconnectVolume(server=story.server, volume=_change(story).volume),
-        ),
-        Step(
-            name="finish", row="-", at=at_home,
-            run=lambda story: servers.FinishTask(
-                server=story.server, action=parties.action(story), vm_state=None, power_state=None
-            ),
-        ),
-    ),
-)  # fmt: skip
-
-
-def _detached(story: Story) -> BlockDevice:
-    return story.reply("find_block_device", BlockDevice)
-
-
-DETACH = parties.plan(
-    "detach",
-    (
-        _take(Goal.DETACH),
-        _begin(Goal.DETACH, "compute_detach_volume", CHANGEABLE, None),
-        Step(
-            name="find_block_device", row="-", at=at_home, is_read=True,
-            run=lambda story: servers.FindBlockDevice(server=story.server, volume=_change(story).volume),
-        ),
-        # The guest lets go first: from there the volume may be given to others at any time, so there is no way back.
-        Step(
-            name="disconnect_volume", row="-", at=at_host, settles=True,
-            run=lambda story: hosts.DisconnectVolume(server=story.server, volume=_change(story).volume),
-            undo=lambda story: hosts.ConnectVolume(
-                server=story.server, place=parties.places((_detached(story),))[0]
-            ),
-        ),
-        Step(
-            name="drop_block_device", row="-", at=at_home,
-            run=lambda story: servers.DropBlockDevice(server=story.server, block_device=_detached(story).id),
-        ),
-        Step(
-            name="delete_attachment", row="-", at=at_root("volume"),
-            run=lambda story: partners.DeleteAttachments(
-                server=story.server, attachments=(_detached(story).attachment,)
-            ),
-        ),
-        Step(
-            name="finish", row="-", at=at_home,
-            run=lambda story: servers.FinishTask(
-                server=story.server, action=parties.action(story), vm_state=None, power_state=None
-            ),
-        ),
-    ),
-)  # fmt: skip

@@ -4,9 +4,10 @@ from typing import Final
 
 from protocol.moves.confirm import CONFIRM
 from protocol.moves.delete import DELETE
-from protocol.moves.lifecycle import ATTACH, CREATE, DETACH, START, STOP
+from protocol.moves.lifecycle import CREATE, START, STOP
 from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT
+from protocol.moves.volumes import ATTACH, DETACH, SWAP
 from protocol.saga import Plan
 from protocol.states import Goal
 
@@ -17,6 +18,7 @@ PLANS: Final[dict[Goal, Plan]] = {
     Goal.STOP: STOP,
     Goal.ATTACH: ATTACH,
     Goal.DETACH: DETACH,
+    Goal.SWAP: SWAP,
     Goal.RESIZE: RESIZE,
     Goal.MIGRATE: RESIZE,
     Goal.CONFIRM: CONFIRM,

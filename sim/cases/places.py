@@ -17,7 +17,7 @@ POSITIONS: Final = ("before_send", "after_send", "after_effect", "after_reply", 
 #: What a host's actor asks of its hypervisor.
 DRIVER_CALLS: Final = (
     "spawn", "define", "power_on", "power_off", "snapshot", "connect_volume", "disconnect_volume",
-    "mirror_volume", "undefine", "destroy",
+    "copy_volume", "undefine", "destroy",
 )  # fmt: skip
 #: What is asked of the stores of images and volumes.
 PARTNER_CALLS: Final = {

@@ -39,6 +39,7 @@ class Act(StrEnum):
     STOP = "stop"
     ATTACH = "attach"
     DETACH = "detach"
+    SWAP = "swap"
     DELETE = "delete"
     RENAME = "rename"
     LOCK = "lock"
@@ -63,7 +64,8 @@ class Op:
     at_s: float = 0.0  # After the begin of the fault phase; with `after`: after that operation's conversation is over.
     after: str = ""  # The name of another operation.
     host: str = ""  # Of a create or a move: the host asked for; empty: any.
-    volume: str = ""  # To attach or detach; of a create: its data volume, if any.
+    volume: str = ""  # To attach, detach or swap; of a create: its data volume, if any.
+    replacement: str = ""  # Of a swap: the other volume.
     device: str = "/dev/vdb"
     is_admin: bool = True  # Who asks is an administrator.
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
@@ -96,11 +98,11 @@ class Op:
                 return SettleMove(server=self.server, goal=Goal(self.act.value), origin=origin)
             case Act.START | Act.STOP:
                 return PowerServer(server=self.server, goal=Goal(self.act.value), origin=origin)
-            case Act.ATTACH | Act.DETACH:
-                device = self.device if self.act is Act.ATTACH else ""
+            case Act.ATTACH | Act.DETACH | Act.SWAP:
                 return ChangeVolume(
-                    server=self.server, goal=Goal(self.act.value), volume=self.volume, device=device, origin=origin
-                )
+                    server=self.server, goal=Goal(self.act.value), volume=self.volume, origin=origin,
+                    device=self.device if self.act is Act.ATTACH else "", replacement=self.replacement,
+                )  # fmt: skip
             case Act.DELETE:
                 return DeleteServer(server=self.server, origin=origin)
             case Act.RENAME | Act.LOCK | Act.UNLOCK:
@@ -129,6 +131,6 @@ def groups_of(ops: tuple[Op, ...]) -> tuple[ServerGroup, ...]:
 
 def volumes_of(ops: tuple[Op, ...]) -> tuple[str, ...]:
     """Name every volume that operations need, each once."""
-    named = [op.volume for op in ops if op.volume]
+    named = [volume for op in ops for volume in (op.volume, op.replacement) if volume]
     roots = [f"root-{op.server}" for op in ops if op.act is Act.CREATE and op.is_volume_backed]
     return tuple(dict.fromkeys([*roots, *named]))

@@ -46,7 +46,7 @@ DURATIONS_S: Final[Mapping[str, tuple[float, float]]] = {
     "snapshot": (1.0, 5.0),
     "connect_volume": (0.01, 0.05),
     "disconnect_volume": (0.01, 0.05),
-    "mirror_volume": (0.1, 0.5),
+    "copy_volume": (0.1, 0.5),
     "undefine": (0.1, 0.5),
     "destroy": (0.1, 0.5),
 }
@@ -62,7 +62,7 @@ _CHANGES: Final[Mapping[str, Callable[[GuestState | None], bool]]] = {
     "snapshot": lambda state: state is not None and state.power is not Power.RUNNING,  # It would make an image.
     "connect_volume": lambda state: state is not None and state.is_defined,
     "disconnect_volume": lambda state: state is not None and state.is_defined,
-    "mirror_volume": lambda state: state is not None and state.is_defined,
+    "copy_volume": lambda state: state is not None and state.is_defined,
     "undefine": lambda state: state is not None and state.is_defined,
     "destroy": lambda state: state is not None,
 }
@@ -171,9 +171,9 @@ class SimDriver:
         """Take a volume from the guest."""
         await self._call("disconnect_volume", server, lambda: self.inner.disconnect_volume(server, volume))
 
-    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+    async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy a volume, and have the guest write to both."""
-        await self._call("mirror_volume", server, lambda: self.inner.mirror_volume(server, volume, connection))
+        await self._call("copy_volume", server, lambda: self.inner.copy_volume(server, volume, connection))
 
     async def undefine(self, server: str) -> None:
         """Stop and forget the guest, keep its disk."""

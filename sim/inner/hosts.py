@@ -87,6 +87,7 @@ class Host(Actor):
             say.ReattachGuest: Ensuring(accept=self._hold_again, ensure=self._reattach),
             say.PowerGuest: Ensuring(accept=self._check_held, ensure=self._power),
             say.ConnectVolume: Ensuring(ensure=self._connect),
+            say.CopyVolume: Ensuring(ensure=self._copy),
             say.DisconnectVolume: Ensuring(ensure=self._disconnect),
         }
 
@@ -236,6 +237,13 @@ class Host(Actor):
         if self.hypervisor.guest(request.server) is not None:
             disconnect = self.hypervisor.disconnect_volume
             yield from self._call("disconnect_volume", request.server, disconnect, request.server, request.volume)
+        return Done()
+
+    def _copy(self, request: say.CopyVolume, _moment: Moment) -> Working:
+        yield from self._reach((request.place,))
+        copy = self.hypervisor.copy_volume
+        connection = _connection(request.place)
+        yield from self._call("copy_volume", request.server, copy, request.server, request.volume, connection)
         return Done()
 
     def _call(self, call: str, server: str, work: Any, *arguments: Any, half: Any = None) -> Working:

@@ -156,7 +156,7 @@ class Hypervisor:
         self._count(server, guest)
         guest.spec = attrs.evolve(guest.spec, volumes=rest)
 
-    def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+    def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy the volume, and take the copy into use."""
         guest, spec = self._defined(server)
         original = to_copy(spec.volumes, volume, connection)

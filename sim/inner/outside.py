@@ -23,7 +23,7 @@ DURATIONS_S: Final = {
     "power_off": (0.5, 2.0),
     "define": (0.1, 0.5),
     "power_on": (0.1, 0.5),
-    "mirror_volume": (0.1, 0.5),
+    "copy_volume": (0.1, 0.5),
     "undefine": (0.1, 0.5),
     "destroy": (0.1, 0.5),
 }

@@ -39,7 +39,7 @@ ASKED_BY: Final = {
     "snapshot": ("snapshot_guest",),
     "connect_volume": ("connect_volume",),
     "disconnect_volume": ("disconnect_volume",),
-    "mirror_volume": ("mirror_volume",),
+    "copy_volume": ("copy_volume",),
     "undefine": ("detach_guest",),
     "destroy": ("destroy_guest",),
 }

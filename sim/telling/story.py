@@ -108,6 +108,7 @@ def _plan(case: Case) -> Iterator[str]:
 def _asked(op: Op) -> str:
     where = f" on {op.host}" if op.act is Act.CREATE and op.host else f" to {op.host}" if op.host else ""
     volume = f" with volume {op.volume}" if op.volume else ""
+    volume += f" for {op.replacement}" if op.replacement else ""
     disk = " from a volume" if op.is_volume_backed else ""
     return f"a user asks to {op.act} {op.server}{where}{disk}{volume} ({op.name})"
 

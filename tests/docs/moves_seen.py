@@ -176,9 +176,11 @@ class _Watch:
     async def power(self, server: str, goal: Goal) -> Seen:
         return await self.carry_out(PowerServer(server=server, goal=goal, origin=ORIGIN))
 
-    async def change(self, server: str, goal: Goal, volume: str) -> Seen:
+    async def change(self, server: str, goal: Goal, volume: str, *, replacement: str = "") -> Seen:
         return await self.carry_out(
-            ChangeVolume(server=server, goal=goal, volume=volume, device="/dev/vdc", origin=ORIGIN)
+            ChangeVolume(
+                server=server, goal=goal, volume=volume, device="/dev/vdc", origin=ORIGIN, replacement=replacement
+            )
         )
 
     async def resize(self, server: str) -> Seen:
@@ -200,6 +202,8 @@ async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
             # So that the revert has volumes to carry back, and to leave behind.
             await watch.world.add_volume("extra")
             found["attach"] = await watch.change(server, Goal.ATTACH, "extra")
+            await watch.world.add_volume("spare")
+            found["swap"] = await watch.change(server, Goal.SWAP, "extra", replacement="spare")
             found["detach"] = await watch.change(server, Goal.DETACH, f"{server}-data")
         found[f"{kind} {goal}"] = await watch.settle(server, goal)
     if kind == "image":

@@ -29,6 +29,7 @@ SHOWN_BY: Final = {
     Goal.STOP: "stop",
     Goal.ATTACH: "attach",
     Goal.DETACH: "detach",
+    Goal.SWAP: "swap",
 }
 TITLES: Final = {
     Goal.RESIZE: "Resize and cold migrate",
@@ -40,6 +41,7 @@ TITLES: Final = {
     Goal.STOP: "Stop",
     Goal.ATTACH: "Attach a volume",
     Goal.DETACH: "Detach a volume",
+    Goal.SWAP: "Swap a volume",
 }
 #: How the conditions of steps read.
 CONDITIONS: Final = {
@@ -128,7 +130,10 @@ def steps_page() -> str:
 
 def _remark(kind: str, goal: Goal) -> Iterator[str]:
     if (kind, goal) == ("image", Goal.REVERT):
-        yield "In VERIFY_RESIZE a volume was attached, and the data volume detached; the revert carries both back."
+        yield (
+            "In VERIFY_RESIZE a volume was attached, then swapped for another one, and the data volume detached: the "
+            "revert carries all that back."
+        )
 
 
 # --- plans -------------------------------------------------------------------------------------------------

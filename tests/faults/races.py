@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from protocol.records import ServerAction
 from sim import Scenario
 from sim.faults import Fault, FaultKind
 from sim.scenario import Move
-from tests.faults.entry import SERVER, TARGET, Begin, Chapter, End, Part
-from tests.faults.trial import DATA
+from tests.faults.entry import SERVER, SOURCE, SOURCE_CELL, TARGET, Begin, Chapter, End, Part
+from tests.faults.trial import DATA, SPARE
 
 RACES = Chapter(Part.RACES, begin=Begin.RESIZED)
 fault = RACES.fault
@@ -139,8 +139,27 @@ async def _renamed_locked(s: Scenario) -> str:
     return ""
 
 
-RACES.missing(
+@fault(
     "X58", "a volume is swapped in VERIFY_RESIZE, then revert",
     nova="the old volume is back; what was written since is on a volume that the server does not have",
-    why="there is no swap of volumes yet",
+    here="so; the server boots from a volume, so that its count goes on at S", end=End.DONE, is_volume_backed=True,
 )  # fmt: skip
+async def _swap(s: Scenario) -> str:
+    await (await s.swap(SERVER, DATA, SPARE)).done()
+    await s.wait(5)
+    written = _written(s, SPARE)
+    assert written > _written(s, DATA), "the guest goes on, and not on the old volume"
+    await revert(s)
+    here = f"{SOURCE_CELL}/host:{SOURCE}"
+    assert {row.volume: row.host for row in s.truth.attachments(SERVER)} == {ROOT: here, SPARE: here}
+    assert [guest.volumes for guest in s.truth.guests(SERVER)] == [(ROOT, SPARE)]
+    assert _written(s, SPARE) >= written, "nothing that was written since is lost"
+    return ""
+
+
+#: What the server boots from.
+ROOT: Final = f"root-{SERVER}"
+
+
+def _written(s: Scenario, volume: str) -> int:
+    return next(each.counter for each in s.truth.volumes() if each.volume == volume)

@@ -18,6 +18,7 @@ from tests.faults.ends import OWED, Shape, Told, phrase, shape, told
 from tests.faults.entry import HOSTS, SERVER, SOURCE, TARGET, Begin, End, Entry
 
 DATA: Final = "data"
+SPARE: Final = "spare"
 #: What there is of a server that is deleted; the image is that which servers are made from.
 GONE: Final = Shape(
     records=(), devices=(), home=(), bindings=(), attachments=(), allocations=(), claims=(),
@@ -180,6 +181,8 @@ async def do(s: Scenario, operation: str) -> Move:
             return await s.attach(SERVER, "extra")
         case "detach":
             return await s.detach(SERVER, DATA)
+        case "swap":
+            return await s.swap(SERVER, DATA, SPARE)
         case _:
             move: Move = await getattr(s, operation)(SERVER)
             return move

@@ -18,6 +18,8 @@ from sim.stages.inner import InnerStage
 from tests.faults.ends import Shape, shape
 
 SERVER: Final = "web"
+#: Which volumes an operation is about.
+VOLUMES: Final = {"attach": ("extra",), "detach": ("data",), "swap": ("data", "spare")}
 HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
 
 
@@ -65,6 +67,8 @@ DOINGS: Final = (
     Doing(name="Stop", goal=Goal.STOP),
     Doing(name="Attach a volume", goal=Goal.ATTACH),
     Doing(name="Detach a volume", goal=Goal.DETACH),
+    Doing(name="Swap a volume", goal=Goal.SWAP),
+    Doing(name="Swap a volume in VERIFY_RESIZE", goal=Goal.SWAP, before=("create", "resize")),
     Doing(name="Delete", goal=Goal.DELETE),
     Doing(name="Delete in VERIFY_RESIZE", goal=Goal.DELETE, before=("create", "resize", "attach")),
 )
@@ -100,12 +104,8 @@ async def do(s: Scenario, act: str, doing: Doing) -> Move:
             return await s.resize(SERVER, host="h2")
         case "migrate":
             return await s.migrate(SERVER, host="h2")
-        case "attach":
-            return await s.attach(SERVER, "extra")
-        case "detach":
-            return await s.detach(SERVER, "data")
         case _:
-            move: Move = await getattr(s, act)(SERVER)
+            move: Move = await getattr(s, act)(SERVER, *VOLUMES.get(act, ()))
             return move
 
 

@@ -21,6 +21,7 @@ HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
 #: What is done before, and then what the delete meets.
 MEETINGS: Final = (
     (), ("resize",), ("resize", "confirm"), ("resize", "revert"), ("stop",), ("attach",), ("detach",),
+    ("swap",),
 )  # fmt: skip
 #: With the real actors, one entry in so many.
 SHARE: Final = 9
@@ -101,6 +102,8 @@ async def order(s: Scenario, move: str) -> Move:
             return await s.attach("web", "extra")
         case "detach":
             return await s.detach("web", "data")
+        case "swap":
+            return await s.swap("web", "data", "spare")
         case _:
             ordered: Move = await getattr(s, move)("web")
             return ordered

@@ -12,11 +12,12 @@ from protocol.errors import HypervisorFailed
 from protocol.messages.orders import Order
 from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
 from protocol.moves.delete import DELETE as DELETE_PLAN
-from protocol.moves.lifecycle import ATTACH, CREATE, DETACH
+from protocol.moves.lifecycle import CREATE
 from protocol.moves.lifecycle import START as START_PLAN
 from protocol.moves.lifecycle import STOP as STOP_PLAN
 from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT as REVERT_PLAN
+from protocol.moves.volumes import ATTACH, DETACH, SWAP
 from protocol.records import Allocation, Claim, Fault, Migration, Notification, PortBinding, Server
 from protocol.saga import Plan
 from protocol.states import MigrationStatus
@@ -41,6 +42,7 @@ TOUCH_A_GUEST: Final = frozenset(
         "power",
         "connect_volume",
         "disconnect_volume",
+        "copy_volume",
     }
 )
 #: Whatever else is no transaction.
@@ -103,6 +105,7 @@ CASES: Final = (
     Case(name="create volume-backed", plan=CREATE, before=(), order=clouds.create(Backing.VOLUME)),
     Case(name="attach", plan=ATTACH, before=ACTIVE, order=clouds.attach(), told_from="reserve_attachment"),
     Case(name="detach", plan=DETACH, before=ACTIVE, order=clouds.detach(), told_from="disconnect_volume"),
+    Case(name="swap", plan=SWAP, before=ACTIVE, order=clouds.swap(), told_from="reserve_attachment"),
     Case(name="start", plan=START_PLAN, before=STOPPED, order=START, told_from="power"),
     Case(name="stop", plan=STOP_PLAN, before=ACTIVE, order=STOP, told_from="power"),
 )  # fmt: skip

@@ -85,8 +85,8 @@ def _is_command(envelope: Targeted) -> bool:
 
 #: Every plan has its part in these.
 STORY: Final[tuple[Order, ...]] = (
-    clouds.create(), STOP, START, clouds.resize(), clouds.attach(), clouds.detach(), REVERT, clouds.migrate(), CONFIRM,
-    clouds.resize(host=clouds.SOURCE_HOST), DELETE,
+    clouds.create(), STOP, START, clouds.swap(), clouds.resize(), clouds.attach(), clouds.swap("spare", "data"),
+    clouds.detach(), REVERT, clouds.migrate(), CONFIRM, clouds.resize(host=clouds.SOURCE_HOST), DELETE,
 )  # fmt: skip
 VOLUME_STORY: Final[tuple[Order, ...]] = (clouds.create(Backing.VOLUME), clouds.resize(), REVERT)
 STORIES: Final = [

@@ -330,12 +330,12 @@ def volumes(truth: Truth) -> dict[str, str]:
         (clouds.attach(), CONFIRM, {"data": TARGET_HOST, "extra": TARGET_HOST}),
         (clouds.detach(), REVERT, {}),
         (clouds.detach(), CONFIRM, {}),
+        (clouds.swap(), REVERT, {"spare": SOURCE_HOST}),
+        (clouds.swap(), CONFIRM, {"spare": TARGET_HOST}),
     ],
-    ids=["attach, revert", "attach, confirm", "detach, revert", "detach, confirm"],
+    ids=["attach, revert", "attach, confirm", "detach, revert", "detach, confirm", "swap, revert", "swap, confirm"],
 )
-async def test_what_is_attached_or_detached_in_verify_resize_stays_so(
-    change: Order, ending: Order, left: dict[str, str]
-) -> None:
+async def test_what_is_changed_in_verify_resize_stays_so(change: Order, ending: Order, left: dict[str, str]) -> None:
     """One connected attachment for each volume that the server has in the end, none for any other, whoever wins."""
     async with cloud(clouds.create(), clouds.resize(), change, ending) as world:
         after = await dump(world)

@@ -119,8 +119,8 @@ class ClumsyDriver(MemoryDriver):
         await super().disconnect_volume(server, volume)
         self.after(server)
 
-    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
-        await super().mirror_volume(server, volume, connection)
+    async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+        await super().copy_volume(server, volume, connection)
         self.after(server)
 
     async def undefine(self, server: str) -> None:

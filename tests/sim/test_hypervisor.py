@@ -55,7 +55,7 @@ def calls(driver: SimDriver) -> dict[str, Callable[[], Awaitable[Any]]]:
         "pause": lambda: driver.pause(SERVER),
         "unpause": lambda: driver.unpause(SERVER),
         "connect_volume": lambda: driver.connect_volume(SERVER, volume()),
-        "mirror_volume": lambda: driver.mirror_volume(SERVER, "v1", volume("v2")),
+        "copy_volume": lambda: driver.copy_volume(SERVER, "v1", volume("v2")),
         "disconnect_volume": lambda: driver.disconnect_volume(SERVER, "v1"),
         "power_off": lambda: driver.power_off(SERVER),
         "snapshot": lambda: all_of(driver),

@@ -32,6 +32,11 @@ STORIES: Final = {
         (Act.CREATE, CREATED), (Act.ATTACH, {"volume": "v2", "device": "/dev/vdc"}), (Act.RESIZE, {}),
         (Act.ATTACH, {"volume": "v3", "device": "/dev/vdd"}), (Act.DETACH, {"volume": "v1"}), (Act.REVERT, {}),
     ),
+    "swapped": story(
+        (Act.CREATE, CREATED), (Act.SWAP, {"volume": "v1", "replacement": "v2"}), (Act.RESIZE, {}),
+        (Act.SWAP, {"volume": "v2", "replacement": "v3"}), (Act.SWAP, {"volume": "v3", "replacement": "v1"}),
+        (Act.REVERT, {}),
+    ),
     "volume-backed": story(
         (Act.CREATE, FROM_A_VOLUME), (Act.RESIZE, {}), (Act.REVERT, {}), (Act.RESIZE, {}), (Act.CONFIRM, {})
     ),

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 ACTS: Final = (
     Act.START, Act.STOP, Act.STOP, Act.START, Act.RESIZE, Act.RESIZE, Act.CONFIRM, Act.MIGRATE, Act.STOP, Act.REVERT,
-    Act.ATTACH, Act.DETACH,
+    Act.ATTACH, Act.SWAP, Act.SWAP, Act.DETACH,
 )  # fmt: skip
+VOLUMES: Final = {10: "v2", 11: "v2", 12: "v3", 13: "v2"}
+REPLACEMENTS: Final = {11: "v3", 12: "v2"}
 #: Each after the other; some are refused, for the server is not in the state for it.
 OPS: Final = tuple(
-    Op(name=f"{number}", act=act, server="s1", volume="v2" if act in {Act.ATTACH, Act.DETACH} else "",
+    Op(name=f"{number}", act=act, server="s1", volume=VOLUMES.get(number, ""), replacement=REPLACEMENTS.get(number, ""),
        after=f"{number - 1}" if number else "")
     for number, act in enumerate(ACTS)
 )  # fmt: skip

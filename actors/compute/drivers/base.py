@@ -134,7 +134,7 @@ class Driver(Protocol):
         """
         ...
 
-    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+    async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy a volume of the guest's to another one, and have the guest write to both from then on.
 
         On return the other holds all that the first does.  When both are in use already, nothing is copied again.

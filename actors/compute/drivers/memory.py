@@ -163,7 +163,7 @@ class MemoryDriver:
             self._count(server, guest)
             guest.spec = attrs.evolve(guest.spec, volumes=rest)
 
-    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+    async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy the volume between two ticks, and take the copy into use."""
         async with self._turn(server):
             guest, spec = self._defined(server)

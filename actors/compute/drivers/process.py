@@ -126,7 +126,7 @@ class ProcessDriver:
                 return
             await home.change_volumes(without_volume(definition.volumes, volume))
 
-    async def mirror_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
+    async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy the bytes while the guest writes nothing, then have it follow a definition with both."""
         async with self._turn(server) as home:
             before = home.definition().volumes
@@ -141,7 +141,7 @@ class ProcessDriver:
             except OSError as error:
                 await home.change_volumes(before)
                 raise HypervisorFailed(
-                    server=server, host=self._host, action="mirror_volume", reason=str(error)
+                    server=server, host=self._host, action="copy_volume", reason=str(error)
                 ) from error
             await self._take(home, before, connection)
 

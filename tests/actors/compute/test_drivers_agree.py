@@ -47,8 +47,8 @@ CALLS: dict[str, Call] = {
     ),
     "disconnect v1": lambda _, driver: driver.disconnect_volume(SERVER, "v1"),
     "disconnect v2": lambda _, driver: driver.disconnect_volume(SERVER, "v2"),
-    "mirror v1 to v2": lambda cloud, driver: driver.mirror_volume(SERVER, "v1", connection(cloud.volumes, "v2")),
-    "mirror v2 to v1": lambda cloud, driver: driver.mirror_volume(SERVER, "v2", connection(cloud.volumes, "v1")),
+    "copy v1 to v2": lambda cloud, driver: driver.copy_volume(SERVER, "v1", connection(cloud.volumes, "v2")),
+    "copy v2 to v1": lambda cloud, driver: driver.copy_volume(SERVER, "v2", connection(cloud.volumes, "v1")),
     "undefine": lambda _, driver: driver.undefine(SERVER),
     "destroy": lambda _, driver: driver.destroy(SERVER),
 }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from protocol.cell_path import CellPath
 from protocol.draft import Changes
 from protocol.effects.news import news
-from protocol.errors import AlreadyExists, CapacityExceeded, InvalidState, NotFound, VolumeInUse
+from protocol.errors import AlreadyExists, CapacityExceeded, InvalidState, InvalidValue, NotFound, VolumeInUse
 from protocol.messages import capacity, partners
 from protocol.messages.root import RegisterHost, UpdateMirror
 from protocol.records import Allocation, Attachment, Flavor, Host, Image, Port, PortBinding, Server, Volume
@@ -167,6 +167,18 @@ def test_a_volume_is_registered_once() -> None:
     assert ledger.do(register) == ledger.do(register) == VOLUMES[0]
     with pytest.raises(AlreadyExists):
         ledger.do(attrs.evolve(register, size_gb=2))
+
+
+def test_a_copy_needs_as_much_room_as_its_original() -> None:
+    """A smaller volume is refused, and nothing is reserved; one of the same size or larger is not."""
+    ledger = Ledger(*VOLUMES, Volume(id="large", name="large", size_gb=2))
+    copy_to = partners.NewAttachment(id="a", volume="v1", device="/dev/vdb", copy_of="large")
+    with pytest.raises(InvalidValue, match="it has 1 GB, and large has 2 GB"):
+        ledger.do(partners.ReserveAttachments(server="s1", attachments=(copy_to,)))
+    assert ledger.all(Attachment) == []
+    for volume, original in (("v1", "v2"), ("large", "v2")):
+        copy_to = attrs.evolve(copy_to, id=volume, volume=volume, copy_of=original)
+        assert ledger.do(partners.ReserveAttachments(server="s1", attachments=(copy_to,))).attachments[0].id == volume
 
 
 # --- ports -------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ async def broken_off(cloud: ProcessCloud) -> int:
 async def test_a_copy_that_broke_off_is_made_by_the_next_try(cloud: ProcessCloud, h1: ProcessDriver) -> None:
     """The guest waits for the copy, and goes on with both volumes."""
     before = await broken_off(cloud)
-    await h1.mirror_volume(SERVER, "v1", connection(cloud.volumes, "v2"))
+    await h1.copy_volume(SERVER, "v1", connection(cloud.volumes, "v2"))
     assert volume_counter(cloud, "v2") >= before
     await counts(cloud, "h1")
     assert found(cloud, "h1").volumes == ("v1", "v2")
@@ -81,7 +81,7 @@ async def test_a_copy_that_cannot_be_written_is_refused(cloud: ProcessCloud, h1:
     """The guest goes on with its volume alone."""
     await anyio.Path(cloud.volumes.path("v3")).mkdir()
     with pytest.raises(HypervisorFailed):
-        await h1.mirror_volume(SERVER, "v1", connection(cloud.volumes, "v3"))
+        await h1.copy_volume(SERVER, "v1", connection(cloud.volumes, "v3"))
     await counts(cloud, "h1")
     assert found(cloud, "h1").volumes == ("v1",)
 

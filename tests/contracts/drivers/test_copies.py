@@ -28,8 +28,8 @@ def has_data(cloud: Cloud, volume: str) -> bool:
     return cloud.volume_bytes(volume)[start : start + len(USER_DATA)] == USER_DATA
 
 
-async def mirror(cloud: Cloud, driver: Driver) -> None:
-    await driver.mirror_volume(SERVER, "v1", connection(cloud.volumes, "v2"))
+async def copy(cloud: Cloud, driver: Driver) -> None:
+    await driver.copy_volume(SERVER, "v1", connection(cloud.volumes, "v2"))
 
 
 async def test_a_running_guest_writes_to_both_and_then_to_the_copy(cloud: Cloud, h1: Driver) -> None:
@@ -38,7 +38,7 @@ async def test_a_running_guest_writes_to_both_and_then_to_the_copy(cloud: Cloud,
     await h1.spawn(spec(volumes=(connection(cloud.volumes, "v1"),)))
     await counts(cloud, "h1")
     before = volume_counter(cloud, "v1")
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     assert (found(cloud, "h1").power, found(cloud, "h1").volumes) == (Power.RUNNING, ("v1", "v2"))
     assert has_data(cloud, "v2")
     assert volume_counter(cloud, "v2") >= before > 0
@@ -54,13 +54,13 @@ async def test_a_running_guest_writes_to_both_and_then_to_the_copy(cloud: Cloud,
     assert has_data(cloud, "v2")
 
 
-async def test_what_is_mirrored_is_not_copied_again(cloud: Cloud, h1: Driver) -> None:
+async def test_what_is_copied_is_not_copied_again(cloud: Cloud, h1: Driver) -> None:
     """Done again, it throws away nothing that was written to the copy."""
     await volumes(cloud)
     await h1.spawn(spec(volumes=(connection(cloud.volumes, "v1"),)))
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     cloud.write_volume("v2", WITNESS_BYTES + 9000, b"since")
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     await counts(cloud, "h1")
     assert cloud.volume_bytes("v2")[WITNESS_BYTES + 9000 :][:5] == b"since"
     assert found(cloud, "h1").volumes == ("v1", "v2")
@@ -71,10 +71,9 @@ async def test_what_was_on_the_other_volume_is_overwritten(cloud: Cloud, h1: Dri
     await volumes(cloud)
     cloud.write_volume("v2", WITNESS_BYTES + 1, b"old")
     await h1.spawn(spec(volumes=(connection(cloud.volumes, "v1"),), is_powered_on=False))
-    await mirror(cloud, h1)
-    copy = cloud.volume_bytes("v2")
+    await copy(cloud, h1)
     original = cloud.volume_bytes("v1")
-    assert copy[: len(original)] == original
+    assert cloud.volume_bytes("v2")[: len(original)] == original
 
 
 async def test_a_stopped_guest_finds_the_copy_at_its_next_start(cloud: Cloud, h1: Driver) -> None:
@@ -82,7 +81,7 @@ async def test_a_stopped_guest_finds_the_copy_at_its_next_start(cloud: Cloud, h1
     await volumes(cloud)
     await stopped(cloud, h1)
     await h1.connect_volume(SERVER, connection(cloud.volumes, "v1"))
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     await h1.disconnect_volume(SERVER, "v1")
     assert (found(cloud, "h1").volumes, volume_counter(cloud, "v2")) == (("v2",), 0)
     assert has_data(cloud, "v2")
@@ -98,16 +97,16 @@ async def test_a_paused_guest_stays_paused(cloud: Cloud, h1: Driver) -> None:
     await counts(cloud, "h1")
     await h1.pause(SERVER)
     held = counter(cloud, "h1")
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     assert (found(cloud, "h1").power, counter(cloud, "h1")) == (Power.PAUSED, held)
     assert (volume_counter(cloud, "v2"), has_data(cloud, "v2")) == (held, True)
 
 
-async def test_a_mirror_is_given_up(cloud: Cloud, h1: Driver) -> None:
+async def test_a_copy_is_given_up(cloud: Cloud, h1: Driver) -> None:
     """Without the copy the guest goes on with the first volume, which has missed nothing."""
     await volumes(cloud)
     await h1.spawn(spec(volumes=(connection(cloud.volumes, "v1"),)))
-    await mirror(cloud, h1)
+    await copy(cloud, h1)
     await h1.disconnect_volume(SERVER, "v2")
     left = cloud.volume_bytes("v2")
     await counts(cloud, "h1")
@@ -116,11 +115,11 @@ async def test_a_mirror_is_given_up(cloud: Cloud, h1: Driver) -> None:
     assert volume_counter(cloud, "v1") == counter(cloud, "h1")
 
 
-async def test_what_cannot_be_mirrored_is_refused(cloud: Cloud, h1: Driver) -> None:
+async def test_what_cannot_be_copied_is_refused(cloud: Cloud, h1: Driver) -> None:
     """A volume that the guest has not, a root disk, a copy that is not there: the guest goes on as before."""
     await volumes(cloud)
     with pytest.raises(GuestNotFound):
-        await mirror(cloud, h1)
+        await copy(cloud, h1)
     await cloud.volumes.create("root", 1 << 20)
     root = connection(cloud.volumes, "root", boot_index=0)
     await h1.spawn(spec(image=None, volumes=(root, connection(cloud.volumes, "v1"))))
@@ -130,9 +129,9 @@ async def test_what_cannot_be_mirrored_is_refused(cloud: Cloud, h1: Driver) -> N
     ]  # fmt: skip
     for error, volume, other in refusals:
         with pytest.raises(error):
-            await h1.mirror_volume(SERVER, volume, connection(cloud.volumes, other))
+            await h1.copy_volume(SERVER, volume, connection(cloud.volumes, other))
     with pytest.raises(InvalidValue):
-        await h1.mirror_volume(SERVER, "v1", connection(cloud.volumes, "v2", boot_index=0))
+        await h1.copy_volume(SERVER, "v1", connection(cloud.volumes, "v2", boot_index=0))
     assert not any(cloud.volume_bytes(v2.volume))
     assert found(cloud, "h1").volumes == ("root", "v1")
     await counts(cloud, "h1")
