@@ -147,6 +147,7 @@ async def _renamed_locked(s: Scenario) -> str:
 async def _swap(s: Scenario) -> str:
     await (await s.swap(SERVER, DATA, SPARE)).done()
     await s.wait(5)
+    assert s.truth.running(SERVER) == (TARGET,)
     written = _written(s, SPARE)
     assert written > _written(s, DATA), "the guest goes on, and not on the old volume"
     await revert(s)
