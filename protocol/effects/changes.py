@@ -25,7 +25,7 @@ def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
     if server.is_hidden or server.is_sealed:
         raise NotItsHome(server=server.uuid, cell=moment.cell)
     name = action_of(command.change)
-    if name != LOCKS[False]:
+    if name not in LOCKS.values():
         check_lock(server)
     start_action(draft, moment, server.uuid, command.action, name=name, origin=command.origin)
     finished_event(draft, moment, server.uuid, command.action, name=f"{API}_{name}_server", host=API)

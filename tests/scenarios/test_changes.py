@@ -153,6 +153,7 @@ def test_a_locked_server_refuses_every_order_of_its_user() -> None:
         await s.create("web", host="h1", volume="data")
         move = await s.resize("web", host="h2")
         await change(s, ServerChange(is_locked=True))
+        assert (await change(s, ServerChange(is_locked=True), id_="again")).is_locked
         await move.done()
         orders = (s.confirm, s.revert, s.delete)
         errors = [(await order("web")).error for order in orders]
