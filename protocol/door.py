@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from protocol.errors import CannotMigrateToSameHost, CannotTravel, CellferryError, DiskTooSmall, InvalidState
+from protocol.errors import (
+    CannotMigrateToSameHost,
+    CannotTravel,
+    CellferryError,
+    DiskTooSmall,
+    HostFenced,
+    InvalidState,
+)
 from protocol.records import Flavor, Server
 
 #: Extra specs of a flavor that give a guest something of its host, and what that is.
@@ -48,15 +55,25 @@ def bound_to_host(flavor: Flavor) -> Iterator[str]:
             yield f"{found['of']} of its host"
 
 
-def bars_move(server: Server, *, flavor: Flavor | None, host: str | None) -> CellferryError | None:
-    """Tell why a server may not move to that flavor (None: its own) and that named host (None: any); None: it may."""
+def bars_move(
+    server: Server, *, flavor: Flavor | None, host: str | None, is_host_fenced: bool = False
+) -> CellferryError | None:
+    """Tell why a server may not move to that flavor (None: its own) and that named host (None: any); None: it may.
+
+    `is_host_fenced`: the machine of the host that it is on is off.
+    """
     for sort, each in (("it has", server.flavor), ("it would have", flavor or server.flavor)):
         for what in bound_to_host(each):
             return CannotTravel(server=server.uuid, reason=f"{sort} {what}, by its flavor {each.name}")
     if host is not None and host == server.host:
         return CannotMigrateToSameHost(server=server.uuid, host=host)
-    if flavor is None:
-        return None
+    if is_host_fenced and server.image:
+        # Its disk is that host's own: nobody else can read it.
+        return HostFenced(host=server.host or "", method=f"give away the disk of server {server.uuid}")
+    return _bars_resize(server, flavor) if flavor is not None else None
+
+
+def _bars_resize(server: Server, flavor: Flavor) -> CellferryError | None:
     if flavor == server.flavor:
         return InvalidState(
             kind="server", name=server.uuid, field="flavor", found=flavor.name, expected="another one to resize"

@@ -26,6 +26,8 @@ from protocol.requests import Poison, Request
 
 ATTEMPTS_MAX: Final = 8
 VALUES_MAX: Final = 1024
+#: The shortest time that a try is given.
+TRY_S_MIN: Final = 1.0
 T = TypeVar("T")
 
 
@@ -98,6 +100,11 @@ def always(_: Story) -> bool:
     return True
 
 
+def as_it_came(_story: Story, error: CellferryError) -> CellferryError:
+    """Have a step refused with the error itself."""
+    return error
+
+
 def no_objection(_story: Story, _reply: Any) -> CellferryError | None:
     """Accept whatever a step answers."""
     return None
@@ -121,6 +128,18 @@ class Step:
     settles: bool = False
     #: For how long at most it is asked again while its outcome is unknown; None: as long as others are.
     patience_s: float | None = None
+    #: Says what it means that its outcome stayed unknown, when it may be refused for that.
+    unanswered: Callable[[Story, CellferryError], CellferryError] = as_it_came
+
+    def budget_s(self, most_s: float, *, waited_s: float) -> float:
+        """Tell how long one try may take: of a read no longer than its own patience lasts."""
+        if not self.is_read or self.patience_s is None:
+            return most_s
+        return min(most_s, max(self.patience_s - waited_s, TRY_S_MIN))
+
+    def refusal(self, story: Story, error: CellferryError) -> CellferryError:
+        """Give the error that it is refused with."""
+        return self.unanswered(story, error) if error.is_retryable else error
 
 
 @attrs.frozen(kw_only=True)

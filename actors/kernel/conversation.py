@@ -12,6 +12,7 @@ from actors.kernel.leases import Leases
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
+from actors.kernel.watched import Watched
 from protocol.bodies import encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
@@ -42,21 +43,6 @@ FOLLOW_S: Final = 0.2
 ENDED: Final = object()
 
 
-@attrs.define
-class _Watched:
-    """A conversation as this replica last wrote it, and the event that its next entry sets."""
-
-    journal: Journal | None = None  # None: it was not read yet.
-    waits_for: str | None = None
-    changed: anyio.Event = attrs.field(factory=anyio.Event)
-    woken: anyio.Event = attrs.field(factory=anyio.Event)
-
-    @property
-    def count(self) -> int:
-        """Count the entries that are known of."""
-        return len(self.journal.entries) if self.journal is not None else 0
-
-
 class Conversations:
     """The conversations of one conductor replica."""
 
@@ -71,7 +57,7 @@ class Conversations:
         self._random = random
         self._owner = owner
         self._plan_of = plan_of
-        self._running: dict[str, _Watched] = {}
+        self._running: dict[str, Watched] = {}
         self._given_up: set[str] = set()  # What a mistake of ours ended: it would meet it again.
         self._leases: Leases | None = None
         self.fences = Fences(post)
@@ -114,7 +100,7 @@ class Conversations:
     def start(self, conversation: str, tasks: TaskGroup) -> None:
         """Go on with a conversation, in the background, unless this replica does already."""
         if conversation not in self._running:
-            self._running[conversation] = _Watched()
+            self._running[conversation] = Watched()
             tasks.start_soon(self._run, conversation, name=f"conversation {conversation}")
 
     def is_running(self, conversation: str) -> bool:
@@ -233,11 +219,12 @@ class Conversations:
         """Give the lowest epoch of the conversations that are not closed, `but` left out."""
         return await self._store.transact(self._journals.lowest_open, but=but)
 
-    async def ask(self, to: Address, send: Send, stamp: Stamp) -> Any:
+    async def ask(self, to: Address, send: Send, stamp: Stamp, *, waited_s: float) -> Any:
         """Send a command once; give its reply or raise the error."""
         if type(send.request).METHOD.form is Form.BROADCAST:
             return await self._post.gather(send.request, budget_s=GATHER_BUDGET_S)
-        asking = self._post.call(to, send.request, stamp=stamp, budget_s=CALL_BUDGET_S)
+        budget_s = send.step.budget_s(CALL_BUDGET_S, waited_s=waited_s)
+        asking = self._post.call(to, send.request, stamp=stamp, budget_s=budget_s)
         return await self.fences.answer(asking, send, stamp)
 
     async def tell(self, to: Address, request: Request[Any], stamp: Stamp) -> None:
@@ -317,8 +304,9 @@ class _Run:
         tries, since_s = 0, anyio.current_time()
         patience_s = PATIENCE_S if send.step.patience_s is None else send.step.patience_s
         while True:
+            waited_s = anyio.current_time() - since_s
             try:
-                return await self._all.ask(send.address, send, self._stamp(send))
+                return await self._all.ask(send.address, send, self._stamp(send), waited_s=waited_s)
             except StaleEpoch as error:
                 # A newer conversation had the server, or the receiver was told to close it.  That is no refusal yet:
                 # whoever still has his conversation asks under the next epoch, and hears what the receiver thinks.
@@ -328,7 +316,7 @@ class _Run:
                 # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
                 is_patient = error.is_retryable and anyio.current_time() - since_s < patience_s
                 if not send.must_succeed and not is_patient:
-                    return error
+                    return send.step.refusal(send.story, error)
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
             self.ends_for = await self._all.ends_for(self._journal)
             if self.ends_for is not None and may_be_aborted(self._plan, self._journal):

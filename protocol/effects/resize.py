@@ -56,7 +56,9 @@ def of_server(command: "say.ReturnSource | say.HoldSource") -> tuple[Need, ...]:
 def _begin(draft: Draft, command: say.BeginMove, moment: Moment) -> ServerBundle:
     server = draft.one(Server, uuid=command.server)
     check_settled(server, command.goal.value, (VmState.ACTIVE, VmState.STOPPED))
-    if (bar := bars_move(server, flavor=command.flavor, host=command.host)) is not None:
+    if (
+        bar := bars_move(server, flavor=command.flavor, host=command.host, is_host_fenced=command.is_host_fenced)
+    ) is not None:
         raise bar
     start_action(draft, moment, server.uuid, command.action, name=command.goal.value, origin=command.origin)
     for event in CONDUCTOR_EVENTS:

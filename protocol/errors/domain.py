@@ -268,6 +268,21 @@ class HypervisorFailed(CellferryError):
 
 @declared
 @define
+class HostDown(CellferryError):
+    """The host that has a server does not answer."""
+
+    code = "host_down"
+    template = (
+        "host {host} of server {server} does not answer ({reason}), and nothing was changed: order it again when it "
+        "does, or fence it with `cellferry host fence` if its machine is off for ever"
+    )
+    server: str
+    host: str
+    reason: str
+
+
+@declared
+@define
 class HostFenced(CellferryError):
     """A step needs a host whose machine is off, as its operator says."""
 

@@ -22,6 +22,7 @@ class BeginMove(Request[ServerBundle]):
     flavor: Flavor | None  # None: as it is.
     origin: Origin
     host: str | None = None  # The target host that was named.
+    is_host_fenced: bool = False  # The host that has the server: its machine is off.
 
 
 @attrs.frozen(kw_only=True)

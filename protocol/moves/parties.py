@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import attrs
 
-from protocol.cell_path import Address, CellPath, host_mailbox
-from protocol.errors import CellferryError, NoValidHost
+from protocol.cell_path import Address, CellPath, host_mailbox, host_of
+from protocol.errors import CellferryError, HostDown, NoValidHost
 from protocol.ids import derived_id
 from protocol.messages.capacity import FindRoom, HostRoom, Room
 from protocol.messages.groups import LeavePlace, TakePlace
@@ -24,6 +24,8 @@ At = Callable[[Story], Address]
 #: A host that is to prove that it can take a server, and does not answer for so long, is down: another one is tried, or
 #: the user hears of it, soon and with nothing changed.
 PROOF_S: Final = 45.0
+#: The host that has a server is asked at the door, while the user waits to hear that the order is accepted: no longer.
+DOOR_PROOF_S: Final = 15.0
 #: Why a move ends that is not let out of its cell.
 STAYS: Final = (
     "it may not leave its cell {cell} (the deployment's setting cross_cell), and moves inside of a cell are none"
@@ -123,6 +125,13 @@ def held_permit(story: Story) -> int:
     """Give the number of the permit that the server's host held when the conversation took it."""
     permit = taken(story).permit
     return permit.number if permit else 0
+
+
+def host_down(host: Callable[[Story], Address]) -> Callable[[Story, CellferryError], CellferryError]:
+    """Say of a host that it is down, since it did not answer."""
+    return lambda story, error: HostDown(
+        server=story.server, host=host_of(host(story)) or str(host(story)), reason=str(error)
+    )
 
 
 def holder(cell: CellPath, host: str) -> str:

@@ -18,6 +18,10 @@ FIRST_STEP: Final = "take"
 #: The steps by which a cell lets an order in, or refuses it with nothing changed.
 DOORS: Final = frozenset({"begin", "begin_move", "begin_confirm", "begin_revert", "begin_delete"})
 
+#: The step by which a move asks the host that has its server, before its cell is: until it is over nothing is decided.
+PROOF: Final = "prove_source"
+MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
+
 
 @attrs.frozen(kw_only=True)
 class Other:
@@ -73,12 +77,13 @@ def verdict(journal: Journal) -> Verdict | None:
     found: Verdict | None = None
     for entry in journal.entries:
         is_taking = entry.step == FIRST_STEP and not entry.is_undo
-        is_door = entry.step in DOORS and not entry.is_undo
+        is_door = entry.step in {*DOORS, PROOF} and not entry.is_undo
         if entry.kind is Kind.ABORTED or (is_taking and entry.kind is Kind.REFUSED):
             return Verdict(refusal=decode_body(entry.payload, ErrorReport))
-        if is_taking and entry.kind is Kind.DONE:
+        is_asked = entry.step in DOORS and entry.kind is Kind.INTENT and not entry.is_undo
+        if (is_taking and entry.kind is Kind.DONE and journal.goal not in MOVES) or is_asked:
             found = Verdict(is_open=journal.goal is not Goal.CREATE)
-        elif is_door and entry.kind is Kind.DONE:
+        elif is_door and entry.kind is Kind.DONE and entry.step != PROOF:
             return Verdict()
         elif (refusal := _refusal(entry, is_door=is_door)) is not None:
             return Verdict(refusal=refusal, is_open=last.kind is not Kind.RELEASED)

@@ -24,11 +24,17 @@ ACQUIRE = (
             flavor=told.order(story).flavor, host=told.order(story).host,
         ),
     ),
+    # Whoever is to give the server away must be there; asked before anything is written, so that nothing was begun.
+    Step(
+        name="prove_source", row="A0", at=told.at_holder, is_read=True, when=told.has_live_holder,
+        patience_s=parties.DOOR_PROOF_S, unanswered=parties.host_down(told.at_holder),
+        run=lambda story: hosts.ShowGuest(server=story.server),
+    ),
     Step(
         name="begin_move", row="A0", at=at_home,
         run=lambda story: moves.BeginMove(
             server=story.server, goal=told.goal(story), action=parties.action(story), flavor=told.order(story).flavor,
-            origin=told.order(story).origin, host=told.order(story).host,
+            origin=told.order(story).origin, host=told.order(story).host, is_host_fenced=told.is_holder_fenced(story),
         ),
         undo=lambda story: moves.AbortMove(server=story.server, action=parties.action(story), cause=story.cause),
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from protocol.cell_path import Address, host_mailbox
+from protocol.cell_path import Address, host_mailbox, host_of
 from protocol.ids import derived_id
 from protocol.messages import hosts, partners
 from protocol.messages.orders import MoveServer
@@ -31,6 +31,29 @@ def goal(story: Story) -> Goal:
 def at_source_host(story: Story) -> Address:
     """Address the host that the server leaves."""
     return Address(parties.home(story), host_mailbox(source(story)))
+
+
+def at_holder(story: Story) -> Address:
+    """Address the host that has the server's guest, as the ledger of permits knows it before its cell is asked."""
+    permit = parties.taken(story).permit
+    assert permit is not None and permit.holder is not None, "nobody holds a permit"  # noqa: PT018
+    return Address.parse(permit.holder)
+
+
+def is_holder_fenced(story: Story) -> bool:
+    """Tell whether the host that has the guest was fenced when the root was asked for the server."""
+    permit = parties.taken(story).permit
+    if permit is None or permit.holder is None:
+        return False
+    return host_of(Address.parse(permit.holder)) in parties.taken(story).fenced
+
+
+def has_live_holder(story: Story) -> bool:
+    """Tell whether a host can be asked for the guest: of a fenced one, its operator has said that it is off."""
+    permit = parties.taken(story).permit
+    is_held = permit is not None and permit.holder is not None
+    # An order that was let in by those who did not ask goes on as it began.
+    return is_held and not is_holder_fenced(story) and story.find("begin_move", ServerBundle) is None
 
 
 def begun(story: Story) -> ServerBundle:

@@ -162,6 +162,7 @@ PROVE = (
     ),
     Step(
         name="prove_source", row="V2", at=at_source_host, is_read=True, patience_s=parties.PROOF_S,
+        unanswered=parties.host_down(at_source_host),
         run=lambda story: hosts.ProveSource(
             server=story.server, volumes=parties.places(target(story).block_devices),
             is_volume_backed=not target(story).server.image,

@@ -129,7 +129,8 @@ class Run:
     def _answer(self, send: Send) -> Talking:
         tries, since_ns = 0, self._setting.agenda.now_ns
         while True:
-            asking = self._asking(send)
+            waited_s = (self._setting.agenda.now_ns - since_ns) / NS_PER_S
+            asking = self._asking(send, waited_s)
             replies = yield (asking,)
             assert replies is not None, "a question gets a reply"
             reply = replies[0]
@@ -149,7 +150,7 @@ class Run:
                 # Whoever still has his conversation asks under the next epoch.
                 self._renew()
             elif not send.must_succeed and not is_patient:
-                return error
+                return send.step.refusal(send.story, error)
             self._park(f"{send.step.name} at {send.address}: {error}")
             if self._is_to_end():
                 return ENDED
@@ -163,7 +164,7 @@ class Run:
     def _is_to_end(self) -> bool:
         return self._ends_for is not None and may_be_aborted(self._plan, self._journal)
 
-    def _asking(self, send: Send) -> Asking:
+    def _asking(self, send: Send, waited_s: float) -> Asking:
         server = self._journal.server
         is_broadcast = type(send.request).METHOD.form is Form.BROADCAST
         key = str(send.key)
@@ -173,7 +174,7 @@ class Run:
             command, epoch = Command(send.key, key, server, self._epoch, send.request), self._epoch
         return Asking(
             to=send.address, request=send.request, server=server, epoch=epoch, about=key, command=command,
-            budget_s=GATHER_BUDGET_S if is_broadcast else CALL_BUDGET_S,
+            budget_s=GATHER_BUDGET_S if is_broadcast else send.step.budget_s(CALL_BUDGET_S, waited_s=waited_s),
         )  # fmt: skip
 
     def _renew(self) -> None:

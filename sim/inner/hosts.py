@@ -89,6 +89,7 @@ class Host(Actor):
             say.ConnectVolume: Ensuring(ensure=self._connect),
             say.CopyVolume: Ensuring(ensure=self._copy),
             say.DisconnectVolume: Ensuring(ensure=self._disconnect),
+            say.ShowGuest: Ensuring(ensure=self._tell_of),
         }
 
     # --- proofs ----------------------------------------------------------------------------------------------
@@ -205,6 +206,10 @@ class Host(Actor):
             yield from self._call("power_on", request.server, self.hypervisor.power_on, request.server, request.permit)
         else:
             yield from self._call("power_off", request.server, self._off, request.server)
+        return self._show(request.server)
+
+    def _tell_of(self, request: say.ShowGuest, _moment: Moment) -> Working:
+        yield from ()
         return self._show(request.server)
 
     def _off(self, server: str) -> None:

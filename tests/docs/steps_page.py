@@ -52,6 +52,7 @@ CONDITIONS: Final = {
     "_has_new_volumes": "it has volumes",
     "_has_left_volumes": "volumes are left there",
     "is_in_group": "it is in a server group",
+    "has_live_holder": "its host is not fenced",
     "is_there": "it is still there",
     "is_resized": "a move waits for its user",
     "has_host": "it has come to a host",

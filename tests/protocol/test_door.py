@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.door import BOUND, bars_move, bound_to_host
-from protocol.errors import CannotMigrateToSameHost, CannotTravel, CellferryError, DiskTooSmall, InvalidState
+from protocol.errors import (
+    CannotMigrateToSameHost,
+    CannotTravel,
+    CellferryError,
+    DiskTooSmall,
+    HostFenced,
+    InvalidState,
+)
 from protocol.messages import moves
 from protocol.messages.orders import KEY_MAX, CreateServer
 from protocol.messages.servers import Origin
@@ -39,17 +46,21 @@ servers = st.builds(
 )
 
 
-@given(server=servers, flavor=st.none() | flavors, host=st.sampled_from([None, "h1", "h2"]))
+@given(
+    server=servers, flavor=st.none() | flavors, host=st.sampled_from([None, "h1", "h2"]), is_host_fenced=st.booleans()
+)
 def test_a_server_moves_unless_something_of_it_would_stay_behind_or_it_would_stay_where_and_what_it_is(
-    server: Server, flavor: Flavor | None, host: str | None
+    server: Server, flavor: Flavor | None, host: str | None, is_host_fenced: bool
 ) -> None:
     """One reason is enough; a server that is bound to its host hears of that first."""
-    found = bars_move(server, flavor=flavor, host=host)
+    found = bars_move(server, flavor=flavor, host=host, is_host_fenced=is_host_fenced)
     wanted: type[CellferryError] | None = None
     if any((*bound_to_host(server.flavor), *bound_to_host(flavor or server.flavor))):
         wanted = CannotTravel
     elif host == "h1":
         wanted = CannotMigrateToSameHost
+    elif is_host_fenced and server.image:
+        wanted = HostFenced
     elif flavor == server.flavor:
         wanted = InvalidState
     elif flavor is not None and server.image and flavor.disk_gb < server.flavor.disk_gb:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from protocol.messages.orders import DeleteServer
 from protocol.messages.servers import Origin
 from protocol.moves.parties import Brief
 from protocol.moves.plans import PLANS
-from protocol.moves.queueing import DOORS, FIRST_STEP, Admit, Other, TurnAway, Verdict, admit, verdict
+from protocol.moves.queueing import DOORS, FIRST_STEP, PROOF, Admit, Other, TurnAway, Verdict, admit, verdict
 from protocol.states import Goal
 
 ROOT = CellPath.parse("api")
@@ -59,6 +60,22 @@ def test_a_user_hears_when_the_server_is_taken_and_its_cell_lets_the_order_in_or
     assert verdict(journal(taken, entry(Kind.REFUSED, door))) == Verdict(refusal=REFUSAL, is_open=True)
     assert verdict(journal(taken, entry(Kind.REFUSED, door), entry(Kind.RELEASED, ""))) == Verdict(refusal=REFUSAL)
     assert verdict(journal(taken, entry(Kind.REFUSED, "forget_home"))) == Verdict(is_open=True)
+
+
+@pytest.mark.parametrize("goal", [Goal.RESIZE, Goal.MIGRATE])
+def test_of_a_move_nothing_is_decided_until_the_host_that_has_the_server_has_answered(goal: Goal) -> None:
+    """Then its cell decides; a host that does not answer refuses it."""
+
+    def decided(*entries: Entry) -> Verdict | None:
+        return verdict(attrs.evolve(journal(*entries), goal=goal))
+
+    taken, asked, proved = entry(Kind.DONE), entry(Kind.INTENT, PROOF), entry(Kind.DONE, PROOF)
+    assert decided(taken) is decided(taken, asked) is decided(taken, asked, proved) is None
+    for before in ((taken,), (taken, asked, proved)):  # Of a fenced host nobody asks.
+        assert decided(*before, entry(Kind.INTENT, "begin_move")) == Verdict(is_open=True)
+        assert decided(*before, entry(Kind.INTENT, "begin_move"), entry(Kind.DONE, "begin_move")) == Verdict()
+    assert decided(taken, asked, entry(Kind.REFUSED, PROOF)) == Verdict(refusal=REFUSAL, is_open=True)
+    assert any(step.name == PROOF for step in PLANS[goal].steps)
 
 
 def test_what_failed_before_it_was_let_in_is_refused_and_what_failed_later_was_accepted() -> None:

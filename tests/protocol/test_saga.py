@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,19 @@ from protocol.cell_path import Address, CellPath
 from protocol.errors import ErrorReport, HypervisorFailed, NoValidHost, report
 from protocol.journal import Entry, Journal, Kind
 from protocol.requests import Done, Poison
-from protocol.saga import CloseAll, Decision, Finish, Over, Plan, Release, Send, Step, Story, next_command
+from protocol.saga import (
+    TRY_S_MIN,
+    CloseAll,
+    Decision,
+    Finish,
+    Over,
+    Plan,
+    Release,
+    Send,
+    Step,
+    Story,
+    next_command,
+)
 from protocol.states import Goal
 
 ROOT: Final = CellPath.parse("api")
@@ -242,3 +255,14 @@ def test_every_receiver_of_a_command_is_closed_and_the_server_is_let_go_last(
     assert sorted(map(str, decision.receivers)) == sorted(
         {str(send.address) for send in told.executes if not send.step.is_read}
     )
+
+
+def test_a_try_of_a_read_lasts_no_longer_than_its_patience_and_of_all_else_as_long_as_any() -> None:
+    """Whoever waits at the door hears in time; what writes is never cut short, for its outcome must be heard."""
+    any_step = Shape(before=1, in_attempt=0, after=1, reads=frozenset(), settles=1).plan().steps[0]
+    read = attrs.evolve(any_step, is_read=True, patience_s=15.0)
+    waits = (0.0, 10.0, 14.9, 20.0)
+    assert [read.budget_s(30.0, waited_s=each) for each in waits] == [15.0, 5.0, TRY_S_MIN, TRY_S_MIN]
+    assert attrs.evolve(read, patience_s=None).budget_s(30.0, waited_s=0.0) == 30.0
+    assert attrs.evolve(read, patience_s=math.inf).budget_s(30.0, waited_s=900.0) == 30.0
+    assert attrs.evolve(read, is_read=False).budget_s(30.0, waited_s=10.0) == 30.0

@@ -14,6 +14,8 @@ from sim.stages.loop import LoopStage
 from tests.scenarios.endings import at_rest
 
 STAGES: Final = pytest.mark.parametrize("on", [LoopStage, InnerStage])
+HOUR_S: Final = 3600.0
+NS_PER_S: Final = 1_000_000_000
 HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
 KEY: Final = KeyPair(name="laptop", public_key="ssh-ed25519 AAAA")
 
@@ -41,6 +43,89 @@ def test_a_host_that_is_not_there_or_the_servers_own_is_refused_at_once(host: st
         assert (move.conversation, move.error) == ("", error)
         assert record(s) == before
         await (await s.migrate("web", host="h2")).done()
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
+
+
+@STAGES
+@pytest.mark.parametrize("order", ["resize", "migrate"])
+def test_a_move_whose_source_host_is_down_is_refused_at_once(order: str, on: Any) -> None:
+    """Its user waits for seconds; no trace of the order is left, and once the host is back the server goes."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", volume="data")
+        await s.quiet()
+        before = record(s)
+        s.kill("h1", down_s=HOUR_S)
+        since_ns = s.stage.history.now_ns()
+        move = await getattr(s, order)("web", host="h2")
+        assert (move.conversation, move.error) == ("", "host_down")
+        assert s.stage.history.now_ns() - since_ns < 20 * NS_PER_S
+        assert record(s) == before
+        assert (await s.stop("web")).conversation, "the server is free for the next order"
+        s.heal()
+        await s.quiet()
+        await (await getattr(s, order)("web", host="h2")).done()
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
+
+
+@STAGES
+def test_a_source_host_that_is_slow_is_waited_for(on: Any) -> None:
+    """Its answer takes ten seconds: the order is accepted then, and carried out."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        await s.quiet()
+        s.delay("api", "api!eu", by_s=10, times=1)
+        since_ns = s.stage.history.now_ns()
+        move = await s.migrate("web", host="h2")
+        assert s.stage.history.now_ns() - since_ns >= 10 * NS_PER_S
+        await move.done()
+        assert s.truth.running("web") == ("h2",)
+        await at_rest(s)
+
+    Scenario.run(story, hosts=HOSTS, on=on)
+
+
+@pytest.mark.parametrize("is_volume_backed", [False, True])
+def test_of_a_fenced_host_only_what_needs_nothing_of_it_goes(is_volume_backed: bool) -> None:
+    """A disk of the host's own stays with it, which is said at the door; a server on a volume leaves."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1", is_volume_backed=is_volume_backed)
+        await s.quiet()
+        s.lose_machine("h1", down_s=HOUR_S)
+        await s.fence("h1")
+        before = record(s)
+        move = await s.migrate("web", host="h2")
+        if is_volume_backed:
+            await move.done()
+            assert s.truth.running("web") == ("h2",)
+            return
+        assert (move.conversation, move.error) == ("", "host_fenced")
+        assert record(s) == before
+
+    Scenario.run(story, hosts=HOSTS)
+
+
+@STAGES
+def test_a_revert_says_that_its_source_host_is_down(on: Any) -> None:
+    """It is given up with nothing changed, by the same name as a move is refused."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        await (await s.resize("web", host="h2")).done()
+        s.kill("h1", down_s=HOUR_S)
+        revert = await (await s.revert("web")).over()
+        assert revert.error == "host_down"
+        assert "host h1 of server web does not answer" in str(revert.cause)
+        assert s.truth.running("web") == ("h2",)
+        s.heal()
+        await s.quiet()
+        await (await s.revert("web")).done()
         await at_rest(s)
 
     Scenario.run(story, hosts=HOSTS, on=on)

@@ -125,11 +125,15 @@ def test_a_server_whose_only_disk_is_on_the_fenced_host_stays_its() -> None:
 
     async def story(s: Scenario) -> None:
         await s.create("web", host="h1", volume="data")
+        s.kill("h1", at="snapshot/do/before_send", down_s=GONE_S)
+        move = await s.migrate("web", host="h2")
+        await s.wait(60)
         s.lose_machine("h1", down_s=GONE_S)
         await s.fence("h1")
-        move = await s.migrate("web", host="h2")
         await move.over()
         assert refusals(move) == ["snapshot"]
+        again = await s.migrate("web", host="h2")
+        assert (again.conversation, again.error) == ("", "host_fenced"), "from now on it is known at the door"
         home = s.truth.home("web")
         assert home is not None
         assert (home.host, home.task_state, home.vm_state) == ("h1", None, VmState.ACTIVE)

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, Final
 
 import anyio
+import attrs
 import pytest
 
-from actors.kernel.conversation import PATIENCE_S, Conversations
+from actors.kernel.conversation import CALL_BUDGET_S, PATIENCE_S, Conversations
 from actors.kernel.handlers import Transactional
 from actors.kernel.leases import LEASE_S
 from actors.store.journal import SqlJournals, conversations
@@ -229,6 +230,27 @@ async def test_two_conductors_never_share_an_epoch() -> None:
         first.start("c1", tasks)
         await anyio.sleep(5)
         assert play.rig.events.counts["conversation_lost"] == 1
+        assert await play.rig.counted() == 0
+
+
+async def test_a_read_is_given_up_when_its_own_patience_is_over_and_says_what_that_means() -> None:
+    """Not with the error that it was known by, which would have whoever hears it ask again."""
+    silent = attrs.evolve(
+        step("ask", at=ELSEWHERE), is_read=True, patience_s=7.0, unanswered=lambda _story, error: Conflict(
+            server="s1", action="count", reason=f"nobody is there: {error.code}"
+        ),
+    )  # fmt: skip
+    play = Play(silent, step("two"))
+    async with play.rig.serving(*play.handlers), play.conducting() as (conversing, tasks):
+        conversing.start(await play.begun(conversing), tasks)
+        since_s = anyio.current_time()
+        news, _waits_for = await conversing.changed("c1", seen=2)
+        assert 7.0 <= anyio.current_time() - since_s < CALL_BUDGET_S
+        assert news.entries[-1].kind is Kind.REFUSED
+        while (ending := ending_of(news)) is None:
+            news, _waits_for = await conversing.changed("c1", seen=len(news.entries))
+        assert ending.cause is not None
+        assert ending.cause.message.endswith("nobody is there: unroutable")
         assert await play.rig.counted() == 0
 
 
