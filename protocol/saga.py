@@ -132,10 +132,13 @@ class Step:
     unanswered: Callable[[Story, CellferryError], CellferryError] = as_it_came
 
     def budget_s(self, most_s: float, *, waited_s: float) -> float:
-        """Tell how long one try may take: of a read no longer than its own patience lasts."""
+        """Tell how long one try may take: of a read half of its own patience at most, and never longer than that lasts.
+
+        So an answer that is lost once uses nothing up.
+        """
         if not self.is_read or self.patience_s is None:
             return most_s
-        return min(most_s, max(self.patience_s - waited_s, TRY_S_MIN))
+        return min(most_s, max(min(self.patience_s / 2, self.patience_s - waited_s), TRY_S_MIN))
 
     def refusal(self, story: Story, error: CellferryError) -> CellferryError:
         """Give the error that it is refused with."""

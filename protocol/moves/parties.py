@@ -25,7 +25,7 @@ At = Callable[[Story], Address]
 #: the user hears of it, soon and with nothing changed.
 PROOF_S: Final = 45.0
 #: The host that has a server is asked at the door, while the user waits to hear that the order is accepted: no longer.
-DOOR_PROOF_S: Final = 15.0
+DOOR_PROOF_S: Final = 20.0
 #: Why a move ends that is not let out of its cell.
 STAYS: Final = (
     "it may not leave its cell {cell} (the deployment's setting cross_cell), and moves inside of a cell are none"

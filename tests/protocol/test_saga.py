@@ -262,7 +262,7 @@ def test_a_try_of_a_read_lasts_no_longer_than_its_patience_and_of_all_else_as_lo
     any_step = Shape(before=1, in_attempt=0, after=1, reads=frozenset(), settles=1).plan().steps[0]
     read = attrs.evolve(any_step, is_read=True, patience_s=15.0)
     waits = (0.0, 10.0, 14.9, 20.0)
-    assert [read.budget_s(30.0, waited_s=each) for each in waits] == [15.0, 5.0, TRY_S_MIN, TRY_S_MIN]
+    assert [read.budget_s(30.0, waited_s=each) for each in waits] == [7.5, 5.0, TRY_S_MIN, TRY_S_MIN]
     assert attrs.evolve(read, patience_s=None).budget_s(30.0, waited_s=0.0) == 30.0
     assert attrs.evolve(read, patience_s=math.inf).budget_s(30.0, waited_s=900.0) == 30.0
     assert attrs.evolve(read, is_read=False).budget_s(30.0, waited_s=10.0) == 30.0

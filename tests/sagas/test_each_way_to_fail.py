@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from protocol.moves.queueing import DOORS, FIRST_STEP
+from protocol.moves.queueing import DOORS, FIRST_STEP, PROOF
 from protocol.saga import Step
 from protocol.states import Goal
 from sim.stages.loop import LoopStage
@@ -31,7 +31,7 @@ REFUSALS: Final = frozenset({Way.REFUSED_ONCE, Way.REFUSED, Way.DIRTY})
 
 def bad_ends(step: Step) -> set[str]:
     """Tell how an operation may end whose step has failed: at the door its user hears of it before it is accepted."""
-    return {"undone", "refused"} if step.name in {FIRST_STEP, *DOORS} else {"undone"}
+    return {"undone", "refused"} if step.name in {FIRST_STEP, PROOF, *DOORS} else {"undone"}
 
 
 @EACH_UNDONE

@@ -9,6 +9,7 @@ import pytest
 
 from protocol.records import KeyPair, Server
 from sim import Scenario
+from sim.faults import Fault, FaultKind
 from sim.stages.inner import InnerStage
 from sim.stages.loop import LoopStage
 from tests.scenarios.endings import at_rest
@@ -61,7 +62,7 @@ def test_a_move_whose_source_host_is_down_is_refused_at_once(order: str, on: Any
         since_ns = s.stage.history.now_ns()
         move = await getattr(s, order)("web", host="h2")
         assert (move.conversation, move.error) == ("", "host_down")
-        assert s.stage.history.now_ns() - since_ns < 20 * NS_PER_S
+        assert s.stage.history.now_ns() - since_ns < 25 * NS_PER_S
         assert record(s) == before
         assert (await s.stop("web")).conversation, "the server is free for the next order"
         s.heal()
@@ -72,22 +73,21 @@ def test_a_move_whose_source_host_is_down_is_refused_at_once(order: str, on: Any
     Scenario.run(story, hosts=HOSTS, on=on)
 
 
-@STAGES
-def test_a_source_host_that_is_slow_is_waited_for(on: Any) -> None:
-    """Its answer takes ten seconds: the order is accepted then, and carried out."""
+def test_a_source_host_that_is_slow_is_waited_for() -> None:
+    """It stands still for a quarter of a minute: the order is accepted when it goes on, and carried out."""
 
     async def story(s: Scenario) -> None:
         await s.create("web", host="h1")
         await s.quiet()
-        s.delay("api", "api!eu", by_s=10, times=1)
+        s.inject(Fault(kind=FaultKind.PAUSE, name="slow", where="api!eu/host:h1", for_s=15))
         since_ns = s.stage.history.now_ns()
         move = await s.migrate("web", host="h2")
-        assert s.stage.history.now_ns() - since_ns >= 10 * NS_PER_S
+        assert s.stage.history.now_ns() - since_ns >= 14 * NS_PER_S
         await move.done()
         assert s.truth.running("web") == ("h2",)
         await at_rest(s)
 
-    Scenario.run(story, hosts=HOSTS, on=on)
+    Scenario.run(story, hosts=HOSTS)
 
 
 @pytest.mark.parametrize("is_volume_backed", [False, True])

@@ -123,8 +123,9 @@ def test_messages_are_lost_as_often_as_was_said() -> None:
 
     async def story(s: Scenario) -> None:
         await s.create("web", host="h1")
-        s.lose("h1", "api!c1", times=2)
         await (await s.resize("web", host="h2")).done()
+        s.lose("h1", "api!c1", times=2)
+        await (await s.confirm("web")).done()
         assert kinds(s) == [(FaultKind.LOSE, True)] * 2
         await at_rest(s)
 
