@@ -10,6 +10,7 @@ from protocol.messages import (
     fencing,
     groups,
     hosts,
+    inside,
     moves,
     orders,
     partners,
@@ -21,7 +22,8 @@ from protocol.messages import (
 from protocol.requests import Method, Request, Way
 
 _MODULES: Final = (
-    capacity, changes, fencing, groups, hosts, moves, orders, partners, power, quotas, requests, root, servers,
+    capacity, changes, fencing, groups, hosts, inside, moves, orders, partners, power, quotas, requests, root,
+    servers,
 )  # fmt: skip
 
 

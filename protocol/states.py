@@ -112,7 +112,7 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
     TaskState.RESIZE_MIGRATED: frozenset(
         {None, TaskState.RESIZE_FINISH, TaskState.RESIZE_MIGRATING, TaskState.RESIZE_REVERTING}
     ),
-    TaskState.RESIZE_FINISH: frozenset({None}),
+    TaskState.RESIZE_FINISH: frozenset({None, TaskState.RESIZE_MIGRATED}),
     TaskState.RESIZE_REVERTING: frozenset({None, TaskState.RESIZE_MIGRATED}),
     TaskState.DELETING: frozenset({None}),
 }
@@ -134,7 +134,13 @@ MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] 
         {MigrationStatus.POST_MIGRATING, MigrationStatus.PRE_MIGRATING, MigrationStatus.ERROR}
     ),
     MigrationStatus.POST_MIGRATING: frozenset(
-        {MigrationStatus.MIGRATING, MigrationStatus.CONFIRMED, MigrationStatus.REVERTING, MigrationStatus.ERROR}
+        {
+            MigrationStatus.MIGRATING,
+            MigrationStatus.FINISHED,
+            MigrationStatus.CONFIRMED,
+            MigrationStatus.REVERTING,
+            MigrationStatus.ERROR,
+        }
     ),
     MigrationStatus.FINISHED: frozenset({MigrationStatus.CONFIRMING, MigrationStatus.REVERTING}),
     MigrationStatus.CONFIRMING: frozenset({MigrationStatus.CONFIRMED, MigrationStatus.FINISHED}),

@@ -5,6 +5,7 @@ Which points a move passes is read off a run in which nothing goes wrong but wha
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -29,6 +30,8 @@ SERVER: Final = "web"
 SOURCE: Final = "h1"
 TARGET: Final = "h2"
 LAYOUT: Final = Layout.tree(cells=3, hosts=2)
+#: Both hosts in one cell: there a move leaves no second record.
+ONE_CELL: Final = Layout.tree(cells=2, hosts=2)
 #: How long a killed process is down: longer than its callers wait before they ask again.
 DOWN_S: Final = 5.0
 #: At these positions it is the conductor itself that does something.
@@ -44,7 +47,13 @@ class Story:
 
 
 def _stories() -> Iterator[Story]:
+    for layout, where in ((LAYOUT, ""), (ONE_CELL, "inside-")):
+        yield from _stories_of(layout, where)
+
+
+def _stories_of(layout: Layout, where: str) -> Iterator[Story]:
     for backing in ("image", "volume"):
+        kind = f"{where}{backing}"
         create = Op(
             name="create", act=Act.CREATE, server=SERVER, host=SOURCE, volume="data",
             is_volume_backed=backing == "volume",
@@ -56,19 +65,22 @@ def _stories() -> Iterator[Story]:
         revert = Op(name="revert", act=Act.REVERT, server=SERVER)
         delete = Op(name="delete", act=Act.DELETE, server=SERVER)
         refused = Fault(
-            kind=FaultKind.DRIVER_REFUSES, name="refused", where=host_names(LAYOUT)[1], point="spawn", times=0
+            kind=FaultKind.DRIVER_REFUSES, name="refused", where=host_names(layout)[1], point="spawn", times=0
         )
-        yield _story(f"resize-{backing}", (create,), resize)
-        yield _story(f"undone-{backing}", (create,), resize, refused)
-        yield _story(f"migrate-stopped-{backing}", (create, stop), migrate)
-        yield _story(f"confirm-{backing}", (create, resize), confirm)
-        yield _story(f"revert-{backing}", (create, resize), revert)
-        yield _story(f"delete-{backing}", (create,), delete)
-        yield _story(f"delete-resized-{backing}", (create, resize), delete)
+        story = partial(_story, layout)
+        yield story(f"resize-{kind}", (create,), resize)
+        yield story(f"undone-{kind}", (create,), resize, refused)
+        yield story(f"migrate-stopped-{kind}", (create, stop), migrate)
+        yield story(f"confirm-{kind}", (create, resize), confirm)
+        yield story(f"revert-{kind}", (create, resize), revert)
+        if layout is LAYOUT:
+            # Without a move it is the same in one cell.
+            yield story(f"delete-{kind}", (create,), delete)
+        yield story(f"delete-resized-{kind}", (create, resize), delete)
 
 
-def _story(name: str, setup: tuple[Op, ...], op: Op, *faults: Fault) -> Story:
-    cells, hosts = len(LAYOUT.cells), len(LAYOUT.hosts)
+def _story(layout: Layout, name: str, setup: tuple[Op, ...], op: Op, *faults: Fault) -> Story:
+    cells, hosts = len(layout.cells), len(layout.hosts)
     case = Case(seed=1, cells=cells, hosts=hosts, minutes=1.0, setup=setup, ops=(op,), faults=faults)
     return Story(name=name, case=case)
 
@@ -99,13 +111,13 @@ def _of_the_faults(lines: Iterable[Line]) -> Iterator[Line]:
 def singles_of(story: Story, points: Iterable[Point]) -> Iterator[Trial]:
     """Kill every process at every point, one at a time."""
     for point in points:
-        for process in process_names(LAYOUT):
+        for process in process_names(story.case.layout()):
             yield _trial(story, (point, process))
 
 
 def pairs_of(story: Story, points: Iterable[Point]) -> Iterator[Trial]:
     """Kill the conductor twice: at every point at which it does something, and again at that or at any later one."""
-    conductor = conductor_of(LAYOUT)
+    conductor = conductor_of(story.case.layout())
     own = [point for point in points if point.rpartition("/")[2] in OWN_POSITIONS]
     for place, first in enumerate(own):
         for second in own[place:]:

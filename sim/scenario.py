@@ -180,11 +180,11 @@ class Scenario(Weather):
         return await created.done() if wait else created
 
     async def resize(self, server: str, *, host: str = "") -> Move:
-        """Begin to resize a server to m1.small, on the named host or any in another cell."""
+        """Begin to resize a server to m1.small, on the named host or any other one."""
         return await self._place(Act.RESIZE, server, host=host)
 
     async def migrate(self, server: str, *, host: str = "") -> Move:
-        """Begin to cold-migrate a server to the named host or any in another cell."""
+        """Begin to cold-migrate a server to the named host or any other one."""
         return await self._place(Act.MIGRATE, server, host=host)
 
     async def confirm(self, server: str) -> Move:

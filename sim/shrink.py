@@ -207,6 +207,8 @@ def _smaller_worlds(case: Case) -> Iterator[Case]:
         yield attrs.evolve(case, hosts=hosts)
     for cells in range(CELLS_MIN, case.cells):
         yield attrs.evolve(case, cells=cells)
+    if case.own_cell_weight > 0:
+        yield attrs.evolve(case, own_cell_weight=-1)
     if case.strategy != "fifo":
         yield attrs.evolve(case, strategy="fifo")
 

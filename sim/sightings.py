@@ -51,6 +51,10 @@ ENDS: Final = {
 VERDICTS: Final = {"known": "answered_from_inbox", "accepted": "asked_while_accepted", "superseded": "late_execute"}
 STALE: Final = "stale_epoch"
 REVERT_STEPS: Final = {"reserve_returned": "revert_attached", "delete_detached": "revert_detached"}
+#: Only moves inside of a cell have these.
+INSIDE_STEPS: Final = {
+    "finish_inside": "moved_inside", "leave_source": "confirmed_inside", "leave_target": "reverted_inside",
+}  # fmt: skip
 EVENTS: Final = {
     "answer_unwanted": "late_answer",
     "broadcast_doubled": "broadcast_doubled",
@@ -150,6 +154,8 @@ class Sightings:
                 self._reach("stopped_moved")
             if not tale.has(Kind.INTENT, "create_snapshot"):
                 self._reach("volume_backed_moved")
+        elif entry.step in INSIDE_STEPS:
+            self._reach(INSIDE_STEPS[entry.step])
 
     def _refused(self, tale: Tale) -> None:
         entry = tale.last

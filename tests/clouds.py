@@ -51,6 +51,7 @@ TARGET: Final = "api!us"
 SOURCE_HOST: Final = "h1"
 TARGET_HOST: Final = "h4"
 OTHER_HOST: Final = "h5"  # In the target's cell, too.
+NEAR_HOST: Final = "h2"  # In the source's cell, where there is one.
 TINY: Final = Flavor(name="m1.tiny", vcpus=1, memory_mb=512, disk_gb=1)
 SMALL: Final = Flavor(name="m1.small", vcpus=1, memory_mb=2048, disk_gb=20)
 ORIGIN: Final = Origin(request_id="req-1", user="u", project="p")
@@ -68,6 +69,14 @@ FLAT: Final = Layout(
         SOURCE_HOST: CellPath.parse(SOURCE), TARGET_HOST: CellPath.parse(TARGET), OTHER_HOST: CellPath.parse(TARGET),
     },
 )  # fmt: skip
+
+
+#: The same, with a host more in the source's cell.
+WIDE: Final = attrs.evolve(FLAT, hosts={**FLAT.hosts, NEAR_HOST: CellPath.parse(SOURCE)})
+#: As few cells as a move inside of a cell needs.
+NARROW: Final = Layout(
+    cells=FLAT.cells[:2], hosts={name: cell for name, cell in WIDE.hosts.items() if cell == FLAT.cells[1]}
+)
 
 
 class Backing(StrEnum):

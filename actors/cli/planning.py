@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -113,6 +114,7 @@ def plan(cloud: Cloud) -> Itinerary:
         if len(getattr(cloud, kind)) < count:
             what = f"the demo uses {count}, and there are {len(getattr(cloud, kind))}; add a [[{kind}]]"
             raise SettingsError(where=kind, what=what)
+    _check_ferries(cloud)
     names = Itinerary(cloud=cloud, named_host="")
     room = _Room(cloud)
     web = room.take(names.web, names.flavor, by_disk=True)
@@ -125,6 +127,15 @@ def plan(cloud: Cloud) -> Itinerary:
     # The fullest one: where nobody would have been sent without its name.
     named = room.fitting(names.batch, names.flavor, by_disk=True, away_from=batch.cell)
     return attrs.evolve(names, named_host=min(named, key=lambda host: (host.memory_mb, host.name)).name)
+
+
+def _check_ferries(cloud: Cloud) -> None:
+    """Refuse a cloud whose moves might stay in their cell: what the demo shows is how servers leave it."""
+    hosts = Counter(host.cell for host in cloud.hosts)
+    if cloud.moves.own_cell_weight >= 0 and max(hosts.values()) > 1:
+        cell = next(cell for cell, count in hosts.items() if count > 1)
+        what = f"it must be negative for the demo, which ferries between cells: {cell} has several hosts"
+        raise SettingsError(where="moves.own_cell_weight", what=what)
 
 
 def _amounts(host: HostSettings) -> dict[str, int]:

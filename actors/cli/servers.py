@@ -197,10 +197,10 @@ def create(
 @server.command()
 @click.argument("which", metavar="SERVER")
 @click.option("--flavor", "flavor_name", required=True, help="The flavor that it is to have.")
-@click.option("--host", help="The target host; without, the one with most room in another cell.")
+@click.option("--host", help="The target host; without, one with room, by the cloud's [moves].")
 @orders
 def resize(*, which: str, flavor_name: str, host: str | None, config: Path, waiting: Waiting, shape: Shape) -> None:
-    """Resize a server: it moves to another cell, and waits there for `confirm` or `revert`."""
+    """Resize a server: it moves to another host, and waits there for `confirm` or `revert`."""
 
     def order(session: Session, server_id: str) -> Order:
         wanted = flavor(session, flavor_name)
@@ -211,10 +211,10 @@ def resize(*, which: str, flavor_name: str, host: str | None, config: Path, wait
 
 @server.command()
 @click.argument("which", metavar="SERVER")
-@click.option("--host", help="The target host; without, the one with most room in another cell.")
+@click.option("--host", help="The target host; without, one with room, by the cloud's [moves].")
 @orders
 def migrate(*, which: str, host: str | None, config: Path, waiting: Waiting, shape: Shape) -> None:
-    """Cold-migrate a server to another cell, where it waits for `confirm` or `revert`."""
+    """Cold-migrate a server to another host, where it waits for `confirm` or `revert`."""
 
     def order(session: Session, server_id: str) -> Order:
         return MoveServer(server=server_id, flavor=None, host=host, origin=origin(session))

@@ -40,9 +40,12 @@ def _erase(draft: Draft, command: say.EraseServer, moment: Moment) -> Done:
     # By the action, never by the server alone: it says that this very delete has begun here.
     if draft.find(ServerAction, server=command.server, id=command.action) is None:
         return Done()
-    host = draft.one(Server, uuid=command.server).host or "conductor"
-    notify(draft, command.server, host, moment, "instance.shutdown.end", "instance.delete.end")
-    for allocation in draft.all(Allocation, server=command.server):
-        draft.drop(allocation)
+    host = draft.one(Server, uuid=command.server).host
+    notify(draft, command.server, host or "conductor", moment, "instance.shutdown.end", "instance.delete.end")
+    # What a move inside this cell has left on its other host is kept until the disk there is gone.
+    places: tuple[Allocation | Claim, ...] = draft.all(Allocation, server=command.server)
+    for place in (*places, *draft.all(Claim, server=command.server)):
+        if place.host == host:
+            draft.drop(place)
     drop_record(draft, command.server)
     return Done()

@@ -94,12 +94,13 @@ def _hold(draft: Draft, command: say.HoldSource, moment: Moment) -> Migration:
 
 @effect(say.ReturnSource, of_server)
 def _return(draft: Draft, command: say.ReturnSource, moment: Moment) -> Done:
-    _give_allocation_back(draft, command.server, command.migration)
+    give_allocation_back(draft, command.server, command.migration)
     advance(draft, draft.one(Migration, server=command.server, uuid=command.migration), moment, MigrationStatus.ERROR)
     return Done()
 
 
-def _give_allocation_back(draft: Draft, server: str, migration: str) -> None:
+def give_allocation_back(draft: Draft, server: str, migration: str) -> None:
+    """Let a server have again what the migration has held for it."""
     for row in draft.all(Allocation, server=server):
         if row.consumer == migration:
             draft.drop(row)
@@ -122,7 +123,7 @@ def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     found = draft.find(Server, uuid=command.server)
     if found is not None and found.is_hidden:
         # Whoever has the server and begins to move it has no copy yet: this is left of a move that nobody carries out.
-        drop_record(draft, command.server)
+        _drop_copy(draft, command.server)
     elif found is not None:
         raise AlreadyExists(kind="server", name=f"{command.server} (in cell {moment.cell}, hidden: {found.is_hidden})")
     copied = command.bundle
@@ -138,16 +139,22 @@ def _destroy(draft: Draft, command: say.DestroyServer, _: Moment) -> Done:
     # By the migration, never by the server alone: a late delete must not touch what a newer move has brought here.
     if draft.find(Migration, server=command.server, uuid=command.migration) is None:
         return Done()
-    drop_record(draft, command.server)
+    _drop_copy(draft, command.server)
     return Done()
 
 
+def _drop_copy(draft: Draft, server: str) -> None:
+    drop_record(draft, server)
+    for claim in draft.all(Claim, server=server):
+        draft.drop(claim)
+
+
 def drop_record(draft: Draft, server: str) -> None:
-    """Drop the whole record of a server, with its history."""
+    """Drop the whole record of a server, with its history; its places are hosts', and go by themselves."""
     for row in (
         *draft.all(BlockDevice, server=server), *draft.all(Migration, server=server),
         *draft.all(ServerAction, server=server), *draft.all(ActionEvent, server=server),
-        *draft.all(Claim, server=server), *draft.all(Fault, server=server), draft.one(Server, uuid=server),
+        *draft.all(Fault, server=server), draft.one(Server, uuid=server),
     ):  # fmt: skip
         draft.drop(row)
 
@@ -200,8 +207,12 @@ def _note_target(draft: Draft, command: say.NoteTarget, moment: Moment) -> Done:
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     change(draft, server, moment, migration_context=_context(command.migration, server, migration.new_flavor))
     draft.put(
-        attrs.evolve(migration, target_cell=str(command.cell), target_host=command.host, updated_at_us=moment.now_us)
-    )
+        attrs.evolve(
+            migration, target_cell=str(command.cell), target_host=command.host, updated_at_us=moment.now_us,
+            # An attempt that was refused may have left the cell, and this one stays: the last one tells.
+            is_cross_cell=migration.source_cell != str(command.cell),
+        )
+    )  # fmt: skip
     return Done()
 
 

@@ -17,7 +17,7 @@ from protocol.effects.history import (
     write_history,
 )
 from protocol.effects.registry import Moment, effect
-from protocol.effects.resize import user_fields
+from protocol.effects.resize import give_allocation_back, user_fields
 from protocol.effects.servers import check_settled
 from protocol.errors import InvalidState
 from protocol.messages import moves as say
@@ -67,13 +67,17 @@ def _held(command: "say.BeginReturn | say.RestoreSource | say.VacateTarget") -> 
 
 @effect(say.BeginReturn, _held)
 def _begin_return(draft: Draft, command: say.BeginReturn, moment: Moment) -> ServerBundle:
-    server = draft.one(Server, uuid=command.server)
-    if not any(row.consumer == command.migration for row in draft.all(Allocation, server=server.uuid)):
+    check_place(draft, command.server, command.migration)
+    change(draft, draft.one(Server, uuid=command.server), moment, task_state=TaskState.RESIZE_REVERTING)
+    return bundle(draft, command.server)
+
+
+def check_place(draft: Draft, server: str, migration: str) -> None:
+    """Refuse to give a server back to a host that keeps no place for it."""
+    if not any(row.consumer == migration for row in draft.all(Allocation, server=server)):
         raise InvalidState(
-            kind="migration", name=command.migration, field="allocation", found="None", expected="held on the source"
+            kind="migration", name=migration, field="allocation", found="None", expected="held on the source"
         )
-    change(draft, server, moment, task_state=TaskState.RESIZE_REVERTING)
-    return bundle(draft, server.uuid)
 
 
 @effect(say.AbortReturn, whole_server)
@@ -101,10 +105,7 @@ def _apply_return(draft: Draft, command: say.ApplyReturn, moment: Moment) -> Don
 def _restore(draft: Draft, command: say.RestoreSource, moment: Moment) -> Done:
     server = draft.one(Server, uuid=command.server)
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
-    for row in draft.all(Allocation, server=server.uuid):
-        if row.consumer == command.migration:
-            draft.drop(row)
-            draft.put(attrs.evolve(row, consumer=server.uuid))
+    give_allocation_back(draft, server.uuid, command.migration)
     change(
         draft, server, moment, flavor=server.old_flavor or server.flavor, host=migration.source_host, is_hidden=False,
         is_sealed=False,

@@ -10,6 +10,7 @@ from protocol.effects import (
     fencing,
     groups,
     images,
+    inside,
     ports,
     power,
     quotas,
@@ -25,8 +26,8 @@ from protocol.requests import Request, Role
 Requests = tuple[type[Request[Any]], ...]
 
 _MODULES: Final = (
-    capacity, changes, confirm, delete, fencing, groups, images, ports, power, quotas, resize, revert, root, servers,
-    volumes,
+    capacity, changes, confirm, delete, fencing, groups, images, inside, ports, power, quotas, resize, revert, root,
+    servers, volumes,
 )  # fmt: skip
 #: Where the requests are declared that only the root's cell carries out.
 OF_ROOT: Final = frozenset(

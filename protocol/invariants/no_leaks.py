@@ -137,15 +137,24 @@ def _wanted_at_home(standing: Standing, ports: list[str]) -> Iterator[Trace]:
 def _wanted_at_source(standing: Standing, ports: list[str], place: Place) -> Iterator[Trace]:
     """Name what is kept for a revert: the place, the record, the disk, and the volumes by empty attachments."""
     cell, host = place
-    yield "hidden record", cell
+    if standing.has_crossed:
+        yield "hidden record", cell
     yield "allocation", cell, host, standing.move.uuid if standing.move else ""
     yield "claim", cell, host, "settled"
     if not standing.home.is_volume_backed:
         yield "disk", cell, host
-    for device in standing.source_devices:
-        yield "attachment", device.volume, device.attachment
+    for volume, attachment in _kept(standing).items():
+        yield "attachment", volume, attachment
     for port in ports:
         yield "binding", port, host
+
+
+def _kept(standing: Standing) -> dict[str, str]:
+    """Name the attachments that are kept for the host which the server has left: its record tells, or the only one."""
+    if standing.has_crossed:
+        return {device.volume: device.attachment for device in standing.source_devices}
+    context = standing.record.migration_context
+    return context.kept if context is not None else {}
 
 
 # --- what is of no server ----------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def _moves(standing: Standing, migrations: list[tuple[str, Migration]]) -> Itera
     if move is None:
         return
     statuses = {cell: row.status for cell, row in migrations if row.uuid == move.uuid}
-    if statuses != {move.source_cell: MigrationStatus.POST_MIGRATING, standing.home.cell: MigrationStatus.FINISHED}:
+    left = {move.source_cell: MigrationStatus.POST_MIGRATING} if standing.has_crossed else {}
+    if statuses != {**left, standing.home.cell: MigrationStatus.FINISHED}:
         yield f"it is resized, and its migration is {', '.join(f'{on} in {cell}' for cell, on in statuses.items())}"
     for cell, row in migrations:
         if row.uuid == move.uuid and _facts(row) != _facts_of(standing, move):
@@ -110,12 +111,15 @@ def _facts(row: Migration) -> tuple[object, ...]:
 def _facts_of(standing: Standing, move: Migration) -> tuple[object, ...]:
     record = standing.record
     old, new = (flavor.name if flavor else None for flavor in (record.old_flavor, record.new_flavor))
-    return (move.source_cell, move.source_host, standing.home.cell, record.host, old, new, True)
+    return (move.source_cell, move.source_host, standing.home.cell, record.host, old, new, standing.has_crossed)
 
 
 def _source(standing: Standing) -> Iterator[str]:
-    """Ask that the source's record is what a revert would begin with."""
+    """Ask that the source's record is what a revert would begin with; after a move inside of a cell, the only one."""
     if standing.move is None:
+        return
+    if not standing.has_crossed:
+        yield from _kept(standing, standing.move)
         return
     move, source = standing.move, standing.source
     if source is None:
@@ -131,6 +135,16 @@ def _source(standing: Standing) -> Iterator[str]:
     for name in OF_A_MOVE:
         if getattr(source, name) != getattr(record, name):
             yield f"its {name} is {getattr(record, name)} at home and {getattr(source, name)} at the source"
+
+
+def _kept(standing: Standing, move: Migration) -> Iterator[str]:
+    """Ask the only record for what the source's would tell: another host, and a volume once at most."""
+    record, context = standing.record, standing.record.migration_context
+    if record.is_hidden or record.host == move.source_host:
+        yield f"it moved inside of its cell, from {move.source_host} to {record.host}, hidden: {record.is_hidden}"
+    here = {device.attachment for device in standing.home.devices}
+    if context is not None and here.intersection(context.kept.values()):
+        yield f"it keeps for a revert what it uses: {sorted(here.intersection(context.kept.values()))}"
 
 
 def _spec(standing: Standing, spec: RequestSpec | None) -> Iterator[str]:
@@ -156,7 +170,7 @@ def _history(truth: Truth, standings: tuple[Standing, ...]) -> Findings:
             yield event.server, f"its event {event.name} is unfinished in {cell}"
     for standing in standings:
         server, cells = standing.server, [standing.home.cell]
-        if standing.move is not None:
+        if standing.move is not None and standing.has_crossed:
             cells.append(standing.move.source_cell)
         own, *earlier = (events.get((cell, server), set()) for cell in cells)
         for cell in cells:

@@ -53,7 +53,7 @@ class Standing:
     home: Home
     #: The home's record of the move that waits for its user, in VERIFY_RESIZE.
     move: Migration | None
-    #: The source's hidden record of the server, and its devices, while a move waits.
+    #: The source's hidden record of the server, and its devices, while a move between cells waits.
     source: Server | None
     source_devices: tuple[BlockDevice, ...]
 
@@ -66,6 +66,11 @@ class Standing:
     def record(self) -> Server:
         """The home's record."""
         return self.home.record
+
+    @property
+    def has_crossed(self) -> bool:
+        """Whether the move that waits has come from another cell."""
+        return self.move is not None and self.move.source_cell != self.home.cell
 
     @property
     def source_place(self) -> Place | None:
@@ -123,7 +128,8 @@ def settled(truth: Truth) -> tuple[Standing, ...]:
         move = None
         if home.record.vm_state is VmState.RESIZED and context is not None:
             move = migrations.get((home.cell, context.migration))
-        at_source = (move.source_cell if move else "", home.server)
+        # A move inside of a cell has left no second record: its source is to be found in no cell.
+        at_source = (move.source_cell if move and move.source_cell != home.cell else "", home.server)
         found.append(
             Standing(
                 home=home,

@@ -72,7 +72,7 @@ class CreateServer(Request[Accepted]):
 
 @attrs.frozen(kw_only=True)
 class MoveServer(Request[Accepted]):
-    """Resize a server to another flavor, or (no flavor) cold-migrate it, to the named host or any in another cell."""
+    """Resize a server to another flavor, or (no flavor) cold-migrate it, to the named host or any other one."""
 
     METHOD = Method(name="move_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 

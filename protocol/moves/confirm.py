@@ -4,7 +4,7 @@ Nothing here touches the running guest, so nothing here may ever harm the server
 """
 
 from protocol.cell_path import Address, CellPath, host_mailbox
-from protocol.messages import hosts, moves, partners, root
+from protocol.messages import hosts, inside, moves, partners, root
 from protocol.messages.servers import ReadServer, ServerBundle
 from protocol.moves import parties
 from protocol.moves.parties import at_home, at_root
@@ -28,7 +28,19 @@ def at_source_host(story: Story) -> Address:
     return Address(at_source_cell(story).cell, host_mailbox(migration(story).source_host))
 
 
+def crosses(story: Story) -> bool:
+    """Tell whether the move has left its cell: then another cell has a record of the server still."""
+    return migration(story).is_cross_cell
+
+
+def stays(story: Story) -> bool:
+    """Tell whether the move was between two hosts of the server's cell."""
+    return not crosses(story)
+
+
 def _left_behind(story: Story) -> tuple[str, ...]:
+    if stays(story):
+        return tuple(parties.open_context(story.reply("begin_confirm", ServerBundle)).kept.values())
     bundle = story.reply("read_source", ServerBundle)
     return tuple(device.attachment for device in bundle.block_devices)
 
@@ -66,7 +78,7 @@ CLEAN_UP = (
         run=lambda story: partners.UnbindPorts(server=story.server, host=migration(story).source_host),
     ),
     Step(
-        name="read_source", row="C2", at=at_source_cell, is_read=True,
+        name="read_source", row="C2", at=at_source_cell, is_read=True, when=crosses,
         run=lambda story: ReadServer(server=story.server),
     ),
     Step(
@@ -78,12 +90,16 @@ CLEAN_UP = (
         run=lambda story: hosts.DestroyGuest(server=story.server),
     ),
     Step(
-        name="release_source", row="C3", at=at_source_cell,
+        name="release_source", row="C3", at=at_source_cell, when=crosses,
         run=lambda story: moves.ReleaseSource(server=story.server, migration=migration(story).uuid),
     ),
     Step(
-        name="destroy_source", row="C4", at=at_source_cell,
+        name="destroy_source", row="C4", at=at_source_cell, when=crosses,
         run=lambda story: moves.DestroyServer(server=story.server, migration=migration(story).uuid),
+    ),
+    Step(
+        name="leave_source", row="C3", at=at_source_cell, when=stays,
+        run=lambda story: inside.LeaveHost(server=story.server, host=migration(story).source_host),
     ),
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from protocol.messages.orders import Order
 from protocol.messages.root import OweServer, ReleaseServer, Taken
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.moves.crossing import Crossing
-from protocol.records import BlockDevice, Flavor, Migration
+from protocol.records import BlockDevice, Flavor, Migration, MigrationContext
 from protocol.requests import Gathered
 from protocol.saga import Plan, Step, Story, read
 
@@ -26,10 +26,8 @@ At = Callable[[Story], Address]
 PROOF_S: Final = 45.0
 #: The host that has a server is asked at the door, while the user waits to hear that the order is accepted: no longer.
 DOOR_PROOF_S: Final = 20.0
-#: Why a move ends that is not let out of its cell.
-STAYS: Final = (
-    "it may not leave its cell {cell} (the deployment's setting cross_cell), and moves inside of a cell are none"
-)
+#: Why a move has few hosts to choose from.
+STAYS: Final = "it may not leave its cell {cell} (the deployment's setting cross_cell), and "
 #: The step by which a conversation lets its server go, although it still cleans up.
 OWE: Final = "owe"
 
@@ -46,13 +44,15 @@ class Brief:
     is_queued: bool = False
     may_cross: bool = True
     own_cell_weight: int = -1
+    #: It may go to another host of its cell.  What an older version has begun may not, and so goes on as it began.
+    may_stay: bool = False
 
 
 def brief_of(root: CellPath, order: Order, *, is_queued: bool, crossing: Crossing) -> Brief:
     """Decide what is decided when an order is taken, and write it down."""
     return Brief(
         root=root, order=order, is_queued=is_queued, may_cross=crossing.is_open_to(order.origin),
-        own_cell_weight=crossing.own_cell_weight,
+        own_cell_weight=crossing.own_cell_weight, may_stay=True,
     )  # fmt: skip
 
 
@@ -97,10 +97,16 @@ def origin(story: Story) -> Origin:
     return brief(story).order.origin
 
 
-def open_migration(begun: ServerBundle) -> Migration:
-    """Give the record of the move that a settling conversation found open when it began."""
+def open_context(begun: ServerBundle) -> MigrationContext:
+    """Give what the record of a server held for its move when a settling conversation began."""
     context = begun.server.migration_context
     assert context is not None, "no move is open"
+    return context
+
+
+def open_migration(begun: ServerBundle) -> Migration:
+    """Give the record of the move that a settling conversation found open when it began."""
+    context = open_context(begun)
     return next(row for row in begun.migrations if row.uuid == context.migration)
 
 
@@ -161,21 +167,24 @@ def find_room(flavor: Flavor, *, is_volume_backed: bool) -> FindRoom:
 
 def choose(story: Story) -> HostRoom | None:
     """Choose the first by `rank` of the fitting hosts that no earlier attempt has tried."""
-    wanted_host = getattr(brief(story).order, "host", None)
+    begun_with = brief(story)
+    wanted_host = getattr(begun_with.order, "host", None)
     own_cell = taken(story).mapping.cell
     tried = [earlier for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))]
     left_out = {room.host for room in tried}.union(taken(story).fenced, taken(story).avoided)
+    if own_cell is not None:
+        left_out.add(story.reply("begin_move", ServerBundle).server.host or "")
     rooms = [
         room
         for answer in story.reply("choose_target", Gathered).answers
         if not answer.is_error
         for room in read(answer.body, Room).hosts
         if room.host not in left_out and wanted_host in {None, room.host}
-        # A new server goes anywhere.  No plan moves one inside of its cell yet.
-        if own_cell is None or (room.cell != own_cell and brief(story).may_cross)
+        # A new server goes anywhere.
+        if own_cell is None or (begun_with.may_stay if room.cell == own_cell else begun_with.may_cross)
     ]
     first_cell = tried[0].cell if tried else None
-    own_weight = brief(story).own_cell_weight
+    own_weight = begun_with.own_cell_weight
     return min(
         rooms, key=partial(rank, first_cell=first_cell, own_cell=own_cell, own_cell_weight=own_weight), default=None
     )
@@ -212,18 +221,21 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
         return None
     order = brief(story).order
     named = getattr(order, "host", None)
-    left = taken(story).mapping.cell
-    if left is not None and not brief(story).may_cross:
-        return NoValidHost(server=story.server, reason=STAYS.format(cell=left))
-    where = f"host {named} has no room for it, or does not answer" if named else "no host has room for it"
+    own_cell = taken(story).mapping.cell
+    is_confined = own_cell is not None and not brief(story).may_cross
+    where = "no other host has room for it" if own_cell else "no host has room for it"
+    if is_confined:
+        where = "no other host there has room for it"
+    if named:
+        where = f"host {named} {'is not there, ' if is_confined else ''}has no room for it, or does not answer"
     if named in taken(story).fenced:
         where = f"host {named} is fenced; unfence it when its machine is back, or name another"
     if named in taken(story).avoided:
         where = f"host {named} has, or expects, another server of its group; name another"
+    stays = STAYS.format(cell=own_cell) if is_confined else ""
     silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
     also = f"; no answer from {', '.join(silent)}" if silent else ""
-    outside = f" outside of its cell {left}" if left else ""
-    return NoValidHost(server=story.server, reason=f"{where}{outside}{also}")
+    return NoValidHost(server=story.server, reason=f"{stays}{where}{also}")
 
 
 def is_in_group(story: Story) -> bool:

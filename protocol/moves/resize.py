@@ -1,4 +1,9 @@
-"""Resize and cold migrate: a server goes to a host in another cell, and waits there for confirm or revert.
+"""Resize and cold migrate: a server goes to another host, and waits there for confirm or revert.
+
+It goes to another cell, or stays in its own: the choice of its host decides, anew in each attempt.  What differs is
+the record: one that crosses is copied, sealed and hidden, and the mapping turns; of one that stays there is one record,
+in which one transaction of its cell (`finish_inside`) makes the other host its own, and notes what a revert gives back.
+All that guests, permits, disks, volumes, ports, places and specs go through is the same.
 
 Read the steps top down; each stands beside its undo.  Source is the cell and host that the server leaves, target the
 ones that it goes to.  `row` is the row of Nova's tables that a step serves; docs/reference/steps.md says what each row
@@ -6,7 +11,7 @@ is, and what the world holds after each step.  What a step reads off the journal
 is of a resize alone, in `parties` when other plans share it.
 """
 
-from protocol.messages import hosts, moves, partners, root
+from protocol.messages import hosts, inside, moves, partners, root
 from protocol.messages.capacity import AllocateHost, FreeHost
 from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
@@ -68,11 +73,11 @@ ATTEMPT = (
     ),
     # It also gives the record as it is now: what the next step copies.
     Step(
-        name="mark_cross_cell", row="A3", at=at_home, in_attempt=True,
+        name="mark_cross_cell", row="A3", at=at_home, in_attempt=True, when=told.crosses,
         run=lambda story: moves.MarkCrossCell(server=story.server, migration=told.migration(story)),
     ),
     Step(
-        name="copy_records", row="A5", at=at_chosen_cell, in_attempt=True,
+        name="copy_records", row="A5", at=at_chosen_cell, in_attempt=True, when=told.crosses,
         run=lambda story: moves.CopyServer(
             bundle=story.reply("mark_cross_cell", ServerBundle), server=story.server, migration=told.migration(story),
             generation=parties.taken(story).mapping.generation + 1,
@@ -92,7 +97,7 @@ ATTEMPT = (
         ),
     ),
     Step(
-        name="record_target_attachments", row="A7", at=at_chosen_cell, in_attempt=True, when=told.has_volumes,
+        name="record_target_attachments", row="A7", at=at_chosen_cell, in_attempt=True, when=told.crosses_with_volumes,
         run=lambda story: moves.RecordAttachments(server=story.server, attachments=told.new_attachments(story)),
     ),
     # After the copy, for the claim is written into it; and the proof last before the claim, to be as fresh as can be.
@@ -104,10 +109,18 @@ ATTEMPT = (
         ),
     ),
     Step(
-        name="claim_target", row="A8, A9", at=at_chosen_cell, in_attempt=True,
+        name="claim_target", row="A8, A9", at=at_chosen_cell, in_attempt=True, when=told.crosses,
         run=lambda story: moves.ClaimTarget(
             server=story.server, migration=told.migration(story), cell=at_chosen_cell(story).cell,
             host=chosen(story).host, new_flavor=told.flavor(story), action=parties.action(story),
+        ),
+        undo=lambda story: moves.ReleaseTarget(server=story.server, host=chosen(story).host),
+    ),
+    Step(
+        name="claim_inside", row="A8, A9", at=at_home, in_attempt=True, when=told.stays,
+        run=lambda story: inside.ClaimInside(
+            server=story.server, migration=told.migration(story), host=chosen(story).host,
+            action=parties.action(story),
         ),
         undo=lambda story: moves.ReleaseTarget(server=story.server, host=chosen(story).host),
     ),
@@ -192,7 +205,7 @@ LEAVE = (
 
 ARRIVE = (
     Step(
-        name="target_migrated", row="A12", at=at_chosen_cell,
+        name="target_migrated", row="A12", at=at_chosen_cell, when=told.crosses,
         run=lambda story: moves.SetTask(
             server=story.server, expected=TaskState.RESIZE_PREP, task_state=TaskState.RESIZE_MIGRATED
         ),
@@ -201,6 +214,9 @@ ARRIVE = (
         name="begin_finish", row="A13", at=at_chosen_cell,
         run=lambda story: moves.SetTask(
             server=story.server, expected=TaskState.RESIZE_MIGRATED, task_state=TaskState.RESIZE_FINISH
+        ),
+        undo=lambda story: moves.SetTask(
+            server=story.server, expected=TaskState.RESIZE_FINISH, task_state=TaskState.RESIZE_MIGRATED
         ),
     ),
     Step(
@@ -229,9 +245,12 @@ ARRIVE = (
 # Seal, apply, commit: the source's record can no longer change when it is read for the last time, the target's is
 # complete before it becomes the server, and the mapping decides, alone and at once, which of the two that is.
 COMMIT = (
-    Step(name="seal_source", row="A14", at=at_home, run=lambda story: moves.SealServer(server=story.server)),
     Step(
-        name="finish_target", row="A13", at=at_chosen_cell,
+        name="seal_source", row="A14", at=at_home, when=told.crosses,
+        run=lambda story: moves.SealServer(server=story.server),
+    ),
+    Step(
+        name="finish_target", row="A13", at=at_chosen_cell, when=told.crosses,
         run=lambda story: moves.FinishTarget(
             server=story.server, migration=told.migration(story), sealed=story.reply("seal_source", ServerBundle),
             host=chosen(story).host, power_state=story.reply("spawn_target", hosts.GuestReport).power_state,
@@ -239,18 +258,30 @@ COMMIT = (
         ),
     ),
     Step(
-        name="commit", row="A14", at=at_root(),
+        name="commit", row="A14", at=at_root(), when=told.crosses,
         run=lambda story: root.CommitHome(
             server=story.server, conversation=story.conversation, source=parties.home(story),
             target=at_chosen_cell(story).cell, generation=parties.taken(story).mapping.generation,
         ),
     ),
+    # Of a server that stays there is one record, so one transaction of its cell is all of it.
+    Step(
+        name="finish_inside", row="A13, A14", at=at_home, when=told.stays,
+        run=lambda story: inside.FinishInside(
+            server=story.server, migration=told.migration(story), host=chosen(story).host,
+            power_state=story.reply("spawn_target", hosts.GuestReport).power_state,
+            attachments=told.new_attachments(story), action=parties.action(story),
+        ),
+    ),
 )  # fmt: skip
 
 TIDY = (
-    Step(name="show_target", row="A14", at=at_chosen_cell, run=lambda story: moves.ShowCopy(server=story.server)),
     Step(
-        name="hide_source", row="A14", at=at_home,
+        name="show_target", row="A14", at=at_chosen_cell, when=told.crosses,
+        run=lambda story: moves.ShowCopy(server=story.server),
+    ),
+    Step(
+        name="hide_source", row="A14", at=at_home, when=told.crosses,
         run=lambda story: moves.HideSource(
             server=story.server, action=parties.action(story), target_host=chosen(story).host
         ),

@@ -89,6 +89,21 @@ def has_volumes(story: Story) -> bool:
     return parties.has_volumes(begun(story))
 
 
+def crosses(story: Story) -> bool:
+    """Tell whether the server leaves its cell: then another cell gets a record of it, and becomes its home."""
+    return chosen(story).cell != parties.taken(story).mapping.cell
+
+
+def stays(story: Story) -> bool:
+    """Tell whether the server goes to another host of its cell: its record stays where it is."""
+    return not crosses(story)
+
+
+def crosses_with_volumes(story: Story) -> bool:
+    """Tell whether a second record has attachments to name."""
+    return crosses(story) and has_volumes(story)
+
+
 def migration(story: Story) -> str:
     """Name the migration's record: one for the whole conversation, in both cells."""
     return story.conversation

@@ -11,7 +11,7 @@ import attrs
 
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.ids import derived_id
-from protocol.messages import hosts, moves, partners, root
+from protocol.messages import hosts, inside, moves, partners, root
 from protocol.messages.partners import NewAttachment
 from protocol.messages.servers import ServerBundle
 from protocol.moves import parties
@@ -59,9 +59,26 @@ def target_host(story: Story) -> str:
     return target(story).server.host or ""
 
 
+def crosses(story: Story) -> bool:
+    """Tell whether the move has left its cell: then the server's home changes back, and its record with it."""
+    return migration(story).is_cross_cell
+
+
+def stays(story: Story) -> bool:
+    """Tell whether the move was between two hosts of the server's cell."""
+    return not crosses(story)
+
+
 def sealed(story: Story) -> ServerBundle:
-    """Give the target's record as it is for good."""
-    return story.reply("seal_target", ServerBundle)
+    """Give the target's record as it is for good: what a revert begins with, unless that may change at the target."""
+    return story.reply("seal_target", ServerBundle) if crosses(story) else target(story)
+
+
+def _known(story: Story) -> dict[str, str]:
+    """Name the source's attachments, by volume."""
+    if stays(story):
+        return parties.open_context(target(story)).kept
+    return {device.volume: device.attachment for device in source(story).block_devices}
 
 
 def old_flavor(story: Story) -> Flavor:
@@ -72,7 +89,7 @@ def old_flavor(story: Story) -> Flavor:
 
 def kept_attachments(story: Story) -> dict[str, str]:
     """Name the source's attachment of each volume that the server has now: its own, or for a new volume a new one."""
-    known = {device.volume: device.attachment for device in source(story).block_devices}
+    known = _known(story)
     return {
         device.volume: known.get(device.volume) or derived_id(story.conversation, "returned", device.volume)
         for device in sealed(story).block_devices
@@ -80,7 +97,7 @@ def kept_attachments(story: Story) -> dict[str, str]:
 
 
 def _new_to_source(story: Story) -> partners.ReserveAttachments:
-    known = {device.volume for device in source(story).block_devices}
+    known = _known(story)
     return partners.ReserveAttachments(
         server=story.server,
         attachments=tuple(
@@ -97,7 +114,7 @@ def _attached_since(story: Story) -> bool:
 
 def _gone_from_source(story: Story) -> tuple[str, ...]:
     kept = {device.volume for device in sealed(story).block_devices}
-    return tuple(device.attachment for device in source(story).block_devices if device.volume not in kept)
+    return tuple(attachment for volume, attachment in _known(story).items() if volume not in kept)
 
 
 def _detached_since(story: Story) -> bool:
@@ -135,7 +152,7 @@ def _reattach(story: Story) -> hosts.ReattachGuest:
 
 def _old_spec(story: Story) -> RequestSpec | None:
     spec = parties.taken(story).spec
-    zone = source(story).server.availability_zone if story.find("begin_return", ServerBundle) else None
+    zone = parties.open_context(target(story)).old_zone if stays(story) else source(story).server.availability_zone
     return attrs.evolve(spec, flavor=old_flavor(story), availability_zone=zone) if spec else None
 
 
@@ -156,9 +173,13 @@ PROVE = (
         ),
     ),
     Step(
-        name="begin_return", row="V2", at=at_source_cell,
+        name="begin_return", row="V2", at=at_source_cell, when=crosses,
         run=lambda story: moves.BeginReturn(server=story.server, migration=migration(story).uuid),
         undo=lambda story: moves.AbortReturn(server=story.server),
+    ),
+    Step(
+        name="check_place", row="V2", at=at_home, is_read=True, when=stays,
+        run=lambda story: inside.CheckPlace(server=story.server, migration=migration(story).uuid),
     ),
     Step(
         name="prove_source", row="V2", at=at_source_host, is_read=True, patience_s=parties.PROOF_S,
@@ -185,7 +206,10 @@ RETURN = (
             server=story.server, number=parties.held_permit(story), holder=str(at_target_host(story))
         ),
     ),
-    Step(name="seal_target", row="V3", at=at_home, run=lambda story: moves.SealServer(server=story.server)),
+    Step(
+        name="seal_target", row="V3", at=at_home, when=crosses,
+        run=lambda story: moves.SealServer(server=story.server),
+    ),
     Step(
         name="reserve_returned", row="V3", at=at_root("volume"), when=_attached_since,
         run=_new_to_source,
@@ -195,7 +219,7 @@ RETURN = (
         run=lambda story: partners.DeleteAttachments(server=story.server, attachments=_gone_from_source(story)),
     ),
     Step(
-        name="apply_return", row="V3, V4", at=at_source_cell,
+        name="apply_return", row="V3, V4", at=at_source_cell, when=crosses,
         run=lambda story: moves.ApplyReturn(
             server=story.server, migration=migration(story).uuid, sealed=sealed(story),
             attachments=kept_attachments(story), generation=parties.taken(story).mapping.generation + 1,
@@ -203,17 +227,27 @@ RETURN = (
         ),
     ),
     Step(
-        name="commit", row="V5", at=at_root(),
+        name="commit", row="V5", at=at_root(), when=crosses,
         run=lambda story: root.CommitHome(
             server=story.server, conversation=story.conversation, source=parties.home(story),
             target=at_source_cell(story).cell, generation=parties.taken(story).mapping.generation,
         ),
     ),
     Step(
-        name="restore_source", row="V5, V8", at=at_source_cell,
+        name="restore_source", row="V5, V8", at=at_source_cell, when=crosses,
         run=lambda story: moves.RestoreSource(server=story.server, migration=migration(story).uuid),
     ),
-    Step(name="hide_target", row="V5", at=at_home, run=lambda story: moves.HideTarget(server=story.server)),
+    Step(
+        name="hide_target", row="V5", at=at_home, when=crosses,
+        run=lambda story: moves.HideTarget(server=story.server),
+    ),
+    # Of a server that stays there is one record: this is all that becomes of it before its guest runs again.
+    Step(
+        name="return_inside", row="V3, V5", at=at_home, when=stays,
+        run=lambda story: inside.ReturnInside(
+            server=story.server, migration=migration(story).uuid, attachments=kept_attachments(story)
+        ),
+    ),
     Step(
         name="save_spec", row="V0", at=at_root(),
         run=lambda story: root.SaveSpec(server=story.server, spec=_old_spec(story)),
@@ -268,14 +302,18 @@ VACATE = (
         run=lambda story: hosts.DestroyGuest(server=story.server),
     ),
     Step(
-        name="vacate_target", row="V6", at=at_home,
+        name="vacate_target", row="V6", at=at_home, when=crosses,
         run=lambda story: moves.VacateTarget(
             server=story.server, migration=migration(story).uuid, host=target_host(story)
         ),
     ),
     Step(
-        name="destroy_target", row="V7", at=at_home,
+        name="destroy_target", row="V7", at=at_home, when=crosses,
         run=lambda story: moves.DestroyServer(server=story.server, migration=migration(story).uuid),
+    ),
+    Step(
+        name="leave_target", row="V6", at=at_home, when=stays,
+        run=lambda story: inside.LeaveHost(server=story.server, host=target_host(story)),
     ),
 )  # fmt: skip
 

@@ -60,3 +60,7 @@ class MigrationContext:
     migration: str
     old_flavor: str
     new_flavor: str
+    #: Of a move inside a cell, which has no second record to tell: the zone that a revert leads back to, and the empty
+    #: attachments that keep the volumes for the host that the server has left, by volume.
+    old_zone: str | None = None
+    kept: dict[str, str] = attrs.field(factory=dict, hash=False)

@@ -5,6 +5,7 @@ import json
 import attrs
 
 from protocol.bodies import from_plain, to_plain
+from protocol.moves.crossing import Crossing
 from sim.cases.layout import Layout
 from sim.cases.workload import Op
 from sim.faults import FaultKind, Plan, plan_from_plain, plan_to_plain
@@ -20,6 +21,7 @@ class Case:
     cells: int = 4
     hosts: int = 5
     conductors: int = 1
+    own_cell_weight: int = -1  # Whether moves that may go anywhere rather stay in their cell.
     minutes: float = 10.0  # Of virtual time with faults; the healing that follows takes as long as it needs.
     setup: tuple[Op, ...] = ()  # Carried out one after the other before any fault.
     ops: tuple[Op, ...] = ()
@@ -28,7 +30,8 @@ class Case:
 
     def layout(self) -> Layout:
         """Make the cloud that it is run in."""
-        return Layout.tree(cells=self.cells, hosts=self.hosts, conductors=self.conductors)
+        layout = Layout.tree(cells=self.cells, hosts=self.hosts, conductors=self.conductors)
+        return attrs.evolve(layout, crossing=Crossing(own_cell_weight=self.own_cell_weight))
 
     def to_json(self) -> str:
         """Write the case."""

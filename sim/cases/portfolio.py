@@ -25,6 +25,7 @@ class Mix:
     servers: int = 2
     of_a_kind: int | None = None  # So many faults of each kind at most; None: as any seed has.
     conductors: int = 1
+    own_cell_weight: int = -1
     group: str = ""  # Of which all servers are; empty: of none.
     points: dict[Family, str] = attrs.field(factory=dict, hash=False)  # Where faults strike, from the begin on.
 
@@ -32,7 +33,7 @@ class Mix:
         """Make a seed's case."""
         case = case_of(
             seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind,
-            conductors=self.conductors, group=self.group,
+            conductors=self.conductors, own_cell_weight=self.own_cell_weight, group=self.group,
         )  # fmt: skip
         return attrs.evolve(case, faults=tuple(map(self._placed, case.faults)))
 
@@ -114,8 +115,16 @@ GROUPED: Final = Mix(
     servers=3,
     group="g",
 )
+#: Of the usual cloud, two cells have two hosts.
+HOMELY: Final = Mix(
+    name="homely", text="nothing goes wrong, and moves rather stay in their cell", kinds=(), own_cell_weight=1
+)
+HOMELY_BROKEN_OFF: Final = attrs.evolve(
+    BROKEN_OFF, name="homely_broken_off", text=f"{BROKEN_OFF.text}, and moves rather stay in their cell",
+    own_cell_weight=1,
+)  # fmt: skip
 
 MIXES: Final = (
     CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING, DYING,
-    GROUPED,
+    GROUPED, HOMELY, HOMELY_BROKEN_OFF,
 )  # fmt: skip

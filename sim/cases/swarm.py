@@ -26,6 +26,8 @@ ONE_KIND: Final = 0.25
 EVERYTHING: Final = 0.40
 #: In this share of the seeds, two conductors run at once.
 TWO_CONDUCTORS: Final = 0.35
+#: In this share moves rather stay in their cell, where there is another host.
+HOMELY: Final = 0.35
 #: How many faults of one kind: few kinds may have many each, many kinds have few each.
 OF_A_KIND_MAX: Final = 2
 OF_ONE_KIND_MAX: Final = 6
@@ -45,10 +47,13 @@ def case_of(
     strategy: str | None = None,
     layout: Layout | None = None,
     conductors: int | None = None,
+    own_cell_weight: int | None = None,
     group: str = "",
 ) -> Case:
     """Make a seed's case; `kinds` are on when they are given, at most so many of each, and else as the seed chooses."""
     chance = Chance(seed)
+    if own_cell_weight is None:
+        own_cell_weight = 1 if chance.hits(HOMELY, "moves rather stay") else -1
     if layout is None:
         conductors = conductors or (2 if chance.hits(TWO_CONDUCTORS, "two conductors") else 1)
         layout = Layout.tree(cells=cells, hosts=hosts, conductors=conductors)
@@ -59,6 +64,7 @@ def case_of(
         cells=len(layout.cells),
         hosts=len(layout.hosts),
         conductors=layout.conductors,
+        own_cell_weight=own_cell_weight,
         minutes=minutes,
         setup=setup,
         ops=ops,

@@ -203,7 +203,7 @@ def settings_page() -> str:
         f"`broker` and `wire` are URLs by {listed(settings.BROKERS)}, `store` is one by {listed(settings.STORES)}.",
         "`confirm_after_s`: so long after it is done a move is confirmed that nobody has settled; 0: never.",
         f"`cross_cell`: whose moves may leave their cell, one of {listed(settings.CROSSERS)}.",
-        "`own_cell_weight`: positive prefers hosts of the own cell, negative others; no effect while all moves cross.",
+        "`own_cell_weight`: positive prefers hosts of the own cell, negative others, 0 neither.",
         "`[deployment]` is for `cellferry run` and what speaks to it; `cellferry demo` has options instead.",
         "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
         f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",

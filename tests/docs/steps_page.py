@@ -15,21 +15,33 @@ from protocol.requests import Form
 from protocol.saga import Plan, Step, Story, always
 from protocol.states import Goal
 from tests.docs.markdown import code, page, table
-from tests.docs.moves_seen import KINDS, ROOT, SMALL, SOURCE, SOURCE_CELL, TARGET, TARGET_CELL, TINY, Seen, moves_seen
+from tests.docs.moves_seen import (
+    INSIDE,
+    KINDS,
+    ROOT,
+    SMALL,
+    SOURCE,
+    SOURCE_CELL,
+    TARGET,
+    TARGET_CELL,
+    TINY,
+    Seen,
+    moves_seen,
+)
 from tests.docs.values import COLUMNS, columns
 
-#: Which conversation shows a plan with all of its steps.
+#: Which conversations show a plan with all of its steps: of moves one that crosses, and one that stays in its cell.
 SHOWN_BY: Final = {
-    Goal.RESIZE: "image resize",
-    Goal.CONFIRM: "image confirm",
-    Goal.REVERT: "image revert",
-    Goal.DELETE: "delete",
-    Goal.CREATE: "create",
-    Goal.START: "start",
-    Goal.STOP: "stop",
-    Goal.ATTACH: "attach",
-    Goal.DETACH: "detach",
-    Goal.SWAP: "swap",
+    Goal.RESIZE: ("image resize", "inside resize"),
+    Goal.CONFIRM: ("image confirm", "inside confirm"),
+    Goal.REVERT: ("image revert", "inside revert"),
+    Goal.DELETE: ("image delete", "inside delete"),
+    Goal.CREATE: ("create",),
+    Goal.START: ("start",),
+    Goal.STOP: ("stop",),
+    Goal.ATTACH: ("attach",),
+    Goal.DETACH: ("detach",),
+    Goal.SWAP: ("swap",),
 }
 TITLES: Final = {
     Goal.RESIZE: "Resize and cold migrate",
@@ -46,6 +58,9 @@ TITLES: Final = {
 #: How the conditions of steps read.
 CONDITIONS: Final = {
     "always": "",
+    "crosses": "it leaves its cell",
+    "crosses_with_volumes": "it leaves its cell and has volumes",
+    "stays": "it stays in its cell",
     "has_volumes": "it has volumes",
     "is_image_backed": "it is image-backed",
     "_has_volumes": "it has volumes",
@@ -68,7 +83,8 @@ hypervisors after each step's outcome is in the journal and before the next comm
 
 How to read the plans:
 
-- **Actor**: who gets the command. *Source* and *target* are the cells and hosts that the server leaves and goes to.
+- **Actor**: who gets the command. *Source* and *target* are the cells and hosts that the server leaves and goes to;
+  of a move inside of a cell, source and target cell are one, called *home* in the steps that only such a move has.
 - **Row**: the row of [the rows below](#what-the-rows-mean) that the step serves; `-` where Nova has no such table.
 - **Undo**: the request that takes the step back. *poison*: it leaves nothing that has to be cleaned, so its undo only
   forbids a late execute. *-*: it is never undone: the conversation only goes forward there, or it changes nothing.
@@ -116,16 +132,27 @@ A row without any field is a step that shows in none of these columns: a proof, 
 - **guests**: *runs*, *off*, or *disk*: no guest, but its root disk is kept. A volume-backed server has no such disk.
 """
 
+VALUES_INSIDE: Final = f"""
+The same server goes from host {SOURCE} to host {TARGET}, and both are in cell `{SOURCE_CELL}`: there is one record. Of
+attachments, *kept* are those that it keeps for a revert.
+"""
+#: There is no second record to look at.
+OF_ONE_CELL: Final = tuple(head for head in COLUMNS if not head.startswith("T: "))
+
 
 def steps_page() -> str:
     """Write the page."""
     parts = [INTRO, "## Plans"]
-    parts.extend(_plan(goal, moves_seen()[shown]) for goal, shown in SHOWN_BY.items())
+    parts.extend(_plan(goal, *(moves_seen()[name] for name in shown)) for goal, shown in SHOWN_BY.items())
     parts.extend(["## What the rows mean", ROWS, "## Values after each step", VALUES])
     for kind, words in KINDS.items():
         for goal in (Goal.RESIZE, Goal.CONFIRM, Goal.REVERT):
             parts.extend([f"### {goal.capitalize()}: {words}", *_remark(kind, goal)])
-            parts.append(_values(moves_seen()[f"{kind} {goal}"]))
+            parts.append(_values(moves_seen()[f"{kind} {goal}"], tuple(COLUMNS)))
+    parts.extend(["## Values of moves inside of a cell", VALUES_INSIDE])
+    for goal in (Goal.RESIZE, Goal.CONFIRM, Goal.REVERT):
+        parts.extend([f"### {goal.capitalize()}: inside of a cell", *_remark("image", goal)])
+        parts.append(_values(moves_seen()[f"{INSIDE} {goal}"], OF_ONE_CELL))
     return page("Steps", *parts)
 
 
@@ -140,11 +167,16 @@ def _remark(kind: str, goal: Goal) -> Iterator[str]:
 # --- plans -------------------------------------------------------------------------------------------------
 
 
-def _plan(goal: Goal, seen: Seen) -> str:
+def _plan(goal: Goal, *seen: Seen) -> str:
     plan = PLANS[goal]
-    rows = [_step(plan, number, seen.journal) for number in range(len(plan.steps))]
+    rows = [_step(plan, number, _showing(step, seen)) for number, step in enumerate(plan.steps)]
     head = ("", "Step", "Actor", "Row", "Request", "Undo", "Marks")
     return f"### {TITLES[goal]}\n\n{table(head, rows)}"
+
+
+def _showing(step: Step, seen: tuple[Seen, ...]) -> Journal:
+    """Give the first journal that has a step: only there it can tell what it asks."""
+    return next(each.journal for each in seen if any(entry.step == step.name for entry in each.journal.entries))
 
 
 def _step(plan: Plan, number: int, journal: Journal) -> tuple[str, ...]:
@@ -181,6 +213,8 @@ def _actor(step: Step, story: Story) -> str:
         return "every cell"
     address = step.at(story)
     side = {ROOT: "root", SOURCE_CELL: "source", TARGET_CELL: "target"}[address.cell]
+    if story.server.startswith(INSIDE) and address.cell == SOURCE_CELL:
+        side = "home"
     if story.journal.goal not in {Goal.RESIZE, Goal.CONFIRM, Goal.REVERT}:
         side = "root" if address.cell == ROOT else "home"
     return f"{side} {address.mailbox.partition(':')[0]}"
@@ -189,14 +223,14 @@ def _actor(step: Step, story: Story) -> str:
 # --- values ------------------------------------------------------------------------------------------------
 
 
-def _values(seen: Seen) -> str:
+def _values(seen: Seen, heads: tuple[str, ...]) -> str:
     def row(step: str, glance: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
         return step, *("" if new == old else new for new, old in zip(glance, before, strict=True))
 
-    last = columns(seen.before, seen.journal.server)
+    last = columns(seen.before, seen.journal.server, heads)
     rows = [("start", *last)]
     for after in seen.steps:
-        glance = columns(after.sight, seen.journal.server)
+        glance = columns(after.sight, seen.journal.server, heads)
         rows.append(row(code(after.step), glance, last))
         last = glance
-    return table(("after", *COLUMNS), rows)
+    return table(("after", *heads), rows)

@@ -46,7 +46,7 @@ def test_every_plan_is_shown_with_all_of_its_steps() -> None:
     """Every goal's plan is on the page, and the conversation that shows it has gone through each of its steps."""
     assert {id(plan) for plan in PLANS.values()} == {id(PLANS[goal]) for goal in SHOWN_BY}
     for goal, shown in SHOWN_BY.items():
-        done = {entry.step for entry in moves_seen()[shown].journal.entries}
+        done = {entry.step for name in shown for entry in moves_seen()[name].journal.entries}
         assert [step.name for step in PLANS[goal].steps if step.name not in done] == []
 
 

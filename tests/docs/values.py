@@ -26,9 +26,9 @@ SIDES: Final = {SOURCE: "S", TARGET: "T"}
 CELL_SIDES: Final = {SOURCE_CELL: "S", TARGET_CELL: "T"}
 
 
-def columns(sight: Sight, server: str) -> tuple[str, ...]:
-    """Give the text of each column, in the order of `COLUMNS`."""
-    return tuple(show(sight, server) for show in COLUMNS.values())
+def columns(sight: Sight, server: str, heads: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the text of each of these columns."""
+    return tuple(COLUMNS[head](sight, server) for head in heads)
 
 
 def _record(sight: Sight, server: str, cell: CellPath) -> Server | None:
@@ -105,6 +105,10 @@ def _attachments(sight: Sight, server: str) -> str:
         for row in sight.of_cell(cell, BlockDevice)
         if row.server == server
     }
+    for cell in CELL_SIDES:
+        record = _record(sight, server, cell)
+        if record is not None and record.migration_context is not None:
+            sides |= dict.fromkeys(record.migration_context.kept.values(), "kept")
     found: dict[str, list[str]] = {}
     for row in sight.of_partners(Attachment):
         if row.server == server:

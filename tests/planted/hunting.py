@@ -27,6 +27,7 @@ GROUPS: Final = (
     "changes",
     "deletes",
     "groups",
+    "inside",
     "inner",
 )
 

@@ -120,6 +120,7 @@ def cases(draw: DrawFn, kinds: tuple[FaultKind, ...] = ALL_KINDS) -> Case:
     ]
     return Case(
         seed=draw(st.integers(0, 99)), cells=cells, hosts=hosts, minutes=minutes,
+        own_cell_weight=draw(st.sampled_from((-1, 1))),
         setup=tuple(_creation(draw, server) for server in servers),
         ops=draw(operations(layout, servers)),
         faults=tuple(plan),

@@ -27,7 +27,9 @@ def test_who_may_cross_is_decided_with_the_order_and_written_down(who: Crossers,
         origin = Origin(request_id="r", user="u", project="p", is_admin=is_admin)
         order = DeleteServer(server="s1", origin=origin)
         found = brief_of(ROOT, order, is_queued=True, crossing=Crossing(who=who, own_cell_weight=7))
-        assert found == Brief(root=ROOT, order=order, is_queued=True, may_cross=may_cross, own_cell_weight=7)
+        assert found == Brief(
+            root=ROOT, order=order, is_queued=True, may_cross=may_cross, own_cell_weight=7, may_stay=True
+        )
 
 
 def room(host: str, cell: str, memory_mb: int, vcpus: int = 8) -> HostRoom:

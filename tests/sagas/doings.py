@@ -20,7 +20,10 @@ from tests.faults.ends import Shape, shape
 SERVER: Final = "web"
 #: Which volumes an operation is about.
 VOLUMES: Final = {"attach": ("extra",), "detach": ("data",), "swap": ("data", "spare")}
+#: The server moves from the first to the second, which is in another cell.
 HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
+#: Both in one cell.
+INSIDE: Final = {"h1": "api!c1", "h2": "api!c1"}
 
 
 @attrs.frozen(kw_only=True)
@@ -30,8 +33,15 @@ class Doing:
     name: str
     goal: Goal
     is_volume_backed: bool = False
+    #: It moves, or has moved, inside of a cell.
+    is_inside: bool = False
     #: What its user has done before.
     before: tuple[str, ...] = ("create",)
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """The hosts, and the cell that each is in."""
+        return INSIDE if self.is_inside else HOSTS
 
     @property
     def plan(self) -> Plan:
@@ -71,7 +81,17 @@ DOINGS: Final = (
     Doing(name="Swap a volume in VERIFY_RESIZE", goal=Goal.SWAP, before=("create", "resize")),
     Doing(name="Delete", goal=Goal.DELETE),
     Doing(name="Delete in VERIFY_RESIZE", goal=Goal.DELETE, before=("create", "resize", "attach")),
-)
+    Doing(name="Resize inside a cell", goal=Goal.RESIZE, is_inside=True),
+    Doing(name="Cold migrate inside a cell, volume-backed", goal=Goal.MIGRATE, is_volume_backed=True, is_inside=True),
+    Doing(name="Confirm inside a cell", goal=Goal.CONFIRM, before=("create", "resize", "detach"), is_inside=True),
+    Doing(
+        name="Revert inside a cell", goal=Goal.REVERT, before=("create", "resize", "attach", "detach"), is_inside=True
+    ),
+    Doing(
+        name="Delete in VERIFY_RESIZE inside a cell", goal=Goal.DELETE, before=("create", "resize", "attach"),
+        is_inside=True,
+    ),
+)  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -121,4 +141,4 @@ def fine(doing: Doing) -> Fine:
         methods = {Key.parse(what.key).step: what.method for what in looked if what.key.startswith(move.conversation)}
         return Fine(methods={each.step: methods.get(each.step, "") for each in move.journal}, end=shape(s.truth))
 
-    return Scenario.run(story, hosts=HOSTS, on=InnerStage)
+    return Scenario.run(story, hosts=doing.hosts, on=InnerStage)

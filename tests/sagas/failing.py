@@ -20,7 +20,7 @@ from sim.stages.inner import InnerStage
 from sim.stages.outcomes import entries_of
 from sim.stages.troubles import ASKED_BY
 from tests.faults.ends import shape
-from tests.sagas.doings import HOSTS, SERVER, Doing, begin, fine, prepare
+from tests.sagas.doings import SERVER, Doing, begin, fine, prepare
 
 CONDUCTOR: Final = "api/conductor"
 #: Longer than a conductor asks again for what may still be undone.
@@ -205,7 +205,7 @@ def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> 
     worlds = [[way] for way in ways] if is_alone else [ways]
     found: dict[Way, Failed] = {}
     for these in worlds:
-        found |= Scenario.run(partial(story, these=these), hosts=HOSTS, on=on)
+        found |= Scenario.run(partial(story, these=these), hosts=doing.hosts, on=on)
     return found
 
 
@@ -224,4 +224,4 @@ def forward(
             step: (ways[step], failed) for step, failed in (await go_through(s, doing, ways, long_s=long_s)).items()
         }
 
-    return Scenario.run(story, hosts=HOSTS, on=on)
+    return Scenario.run(story, hosts=doing.hosts, on=on)

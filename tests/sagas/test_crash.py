@@ -20,7 +20,10 @@ from tests.clouds import Dump, broken_promises, dump
 
 #: As few cells as a move needs.
 HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
+#: Both in one cell.
+INSIDE: Final = {"h1": "api!eu", "h2": "api!eu"}
 PLANS: Final = {"resize": RESIZE, "confirm": CONFIRM, "revert": REVERT}
+WHERE: Final = pytest.mark.parametrize("hosts", [HOSTS, INSIDE], ids=["crosses", "stays"])
 #: At once, so that the successor has what its predecessor had just done.
 DOWN_S: Final = 0.01
 
@@ -45,7 +48,10 @@ def moments(plan: Plan) -> Iterator[str]:
     yield from ("end/do/after_record", "closed/do/after_record")
 
 
-def live(*moves: str, is_volume_backed: bool = False, kills: dict[str, list[str]] | None = None) -> Life:
+def live(
+    *moves: str, is_volume_backed: bool = False, kills: dict[str, list[str]] | None = None,
+    hosts: dict[str, str] = HOSTS,
+) -> Life:  # fmt: skip
     """Live a server's life, in which actors are killed the first time that the last move passes certain points."""
 
     async def story(s: Scenario) -> Life:
@@ -60,7 +66,7 @@ def live(*moves: str, is_volume_backed: bool = False, kills: dict[str, list[str]
         s.check()
         return await look(s)
 
-    return Scenario.run(story, hosts=HOSTS)
+    return Scenario.run(story, hosts=hosts)
 
 
 async def look(s: Scenario) -> Life:
@@ -77,28 +83,33 @@ def agree(survived: Life, unharmed: Life) -> None:
     assert (survived.boots, survived.executed) == (unharmed.boots, unharmed.executed)
 
 
+@WHERE
 @pytest.mark.parametrize("moves", [("resize",), ("resize", "confirm"), ("resize", "revert")], ids="-".join)
-def test_a_move_whose_conductor_dies_at_every_entry_of_its_journal_ends_as_if_none_had(moves: tuple[str, ...]) -> None:
+def test_a_move_whose_conductor_dies_at_every_entry_of_its_journal_ends_as_if_none_had(
+    moves: tuple[str, ...], hosts: dict[str, str]
+) -> None:
     """Killed before and after each write, it goes on every time; the final dumps and all counts are the same."""
     plan = PLANS[moves[-1]]
-    survived = live(*moves, kills={"conductor": list(moments(plan))})
-    agree(survived, live(*moves))
-    assert survived.deaths > 2 * len(plan.steps), "there were deaths all along"
+    survived, unharmed = live(*moves, kills={"conductor": list(moments(plan))}, hosts=hosts), live(*moves, hosts=hosts)
+    agree(survived, unharmed)
+    taken = [step for step in plan.steps if step.name in unharmed.executed]
+    assert survived.deaths > 2 * len(taken), "there were deaths all along"
 
 
+@WHERE
 @pytest.mark.parametrize(
     ("moves", "is_volume_backed"),
     [(("resize", "confirm"), False), (("resize", "revert"), False), (("resize", "revert"), True)],
 )
 def test_a_host_that_dies_before_and_after_all_that_it_does_to_a_guest_goes_on_with_it(
-    moves: tuple[str, ...], is_volume_backed: bool
+    moves: tuple[str, ...], is_volume_backed: bool, hosts: dict[str, str]
 ) -> None:
     """Accepted and not answered: its successor does it, or finds it done, and no guest is ever started twice for it."""
     at_hosts = [f"{step.name}/do/after_effect" for step in PLANS[moves[-1]].steps if not step.is_read]
     points = [*at_hosts, *(f"driver/{call}/after" for call in DRIVER_CALLS)]
     kills = {"h1": points, "h2": points}
-    survived = live(*moves, is_volume_backed=is_volume_backed, kills=kills)
-    agree(survived, live(*moves, is_volume_backed=is_volume_backed))
+    survived = live(*moves, is_volume_backed=is_volume_backed, kills=kills, hosts=hosts)
+    agree(survived, live(*moves, is_volume_backed=is_volume_backed, hosts=hosts))
     assert survived.deaths
 
 

@@ -18,11 +18,14 @@ from sim.stages.inner import InnerStage
 from sim.stages.loop import LoopStage
 
 HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
+#: Both in one cell: a move between them leaves no second record.
+INSIDE: Final = {"h1": "api!eu", "h2": "api!eu"}
 #: What is done before, and then what the delete meets.
 MEETINGS: Final = (
     (), ("resize",), ("resize", "confirm"), ("resize", "revert"), ("stop",), ("attach",), ("detach",),
     ("swap",),
 )  # fmt: skip
+OF_A_MOVE: Final = tuple(moves for moves in MEETINGS if "resize" in moves)
 #: With the real actors, one entry in so many.
 SHARE: Final = 9
 DELETE: Final = Op(name="delete", act=Act.DELETE, server="web")
@@ -69,7 +72,10 @@ class Meeting:
         await stage.world.users.place(DELETE)
 
 
-def meet(moves: tuple[str, ...], entry: int, *, on: Any, delay_s: float = 0.0, is_volume_backed: bool = False) -> int:
+def meet(
+    moves: tuple[str, ...], entry: int, *, on: Any, delay_s: float = 0.0, is_volume_backed: bool = False,
+    hosts: dict[str, str] = HOSTS,
+) -> int:  # fmt: skip
     """Have the delete come at an entry of the last of these; give how many entries that one has written in the end."""
 
     async def story(s: Scenario) -> int:
@@ -90,7 +96,7 @@ def meet(moves: tuple[str, ...], entry: int, *, on: Any, delay_s: float = 0.0, i
             assert list(left(s)) == []
         return len(meeting.written)
 
-    return Scenario.run(story, hosts=HOSTS, on=on)
+    return Scenario.run(story, hosts=hosts, on=on)
 
 
 async def order(s: Scenario, move: str) -> Move:
@@ -135,6 +141,26 @@ def test_a_delete_at_any_entry_of_any_conversation_leaves_nothing(
     entries = meet(moves, 10_000, on=InnerStage, is_volume_backed=is_volume_backed)
     for entry in range(entries):
         meet(moves, entry, on=InnerStage, delay_s=delay_s, is_volume_backed=is_volume_backed)
+
+
+@pytest.mark.parametrize("delay_s", LATER_S)
+@pytest.mark.parametrize("is_volume_backed", [False, True], ids=["image", "volume"])
+@pytest.mark.parametrize("moves", OF_A_MOVE, ids=lambda moves: moves[-1])
+def test_so_it_is_with_a_move_inside_of_a_cell(
+    moves: tuple[str, ...], is_volume_backed: bool, delay_s: float
+) -> None:  # fmt: skip
+    """There the delete erases the record that the move's confirm or revert still has to leave a host of."""
+    entries = meet(moves, 10_000, on=InnerStage, is_volume_backed=is_volume_backed, hosts=INSIDE)
+    for entry in range(entries):
+        meet(moves, entry, on=InnerStage, delay_s=delay_s, is_volume_backed=is_volume_backed, hosts=INSIDE)
+
+
+@pytest.mark.parametrize("moves", OF_A_MOVE, ids=lambda moves: moves[-1])
+def test_so_it_is_inside_of_a_cell_with_the_real_actors(moves: tuple[str, ...]) -> None:
+    """A share of the entries, from another one on."""
+    entries = meet(moves, 10_000, on=LoopStage, hosts=INSIDE)
+    for entry in range(2 * len(moves), entries, SHARE):
+        meet(moves, entry, on=LoopStage, hosts=INSIDE)
 
 
 @pytest.mark.parametrize("moves", MEETINGS, ids=lambda moves: moves[-1] if moves else "create")

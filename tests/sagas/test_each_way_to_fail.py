@@ -20,7 +20,8 @@ DELETES: Final = tuple(each for each in DOINGS if each.goal is Goal.DELETE)
 UNDONE: Final = tuple(each for each in DOINGS if each not in DELETES)
 EACH_DOING: Final = pytest.mark.parametrize("doing", [pytest.param(each, id=each.name) for each in DOINGS])
 EACH_UNDONE: Final = pytest.mark.parametrize("doing", [pytest.param(each, id=each.name) for each in UNDONE])
-EACH_MOVE: Final = pytest.mark.parametrize("doing", [pytest.param(each, id=each.name) for each in DOINGS[:4]])
+MOVES: Final = (*DOINGS[:4], *(each for each in DOINGS if each.is_inside and each.goal in {Goal.RESIZE, Goal.REVERT}))
+EACH_MOVE: Final = pytest.mark.parametrize("doing", [pytest.param(each, id=each.name) for each in MOVES])
 #: Here nothing can be undone, so that nobody's patience has an end.
 BRIEFLY_S: Final = 45.0
 #: After which a step is done all the same: it is asked again.

@@ -10,6 +10,7 @@ import pytest
 
 from protocol.errors import HypervisorFailed
 from protocol.messages.orders import Order
+from protocol.moves import resize_story as told
 from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
 from protocol.moves.delete import DELETE as DELETE_PLAN
 from protocol.moves.lifecycle import CREATE
@@ -19,7 +20,7 @@ from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT as REVERT_PLAN
 from protocol.moves.volumes import ATTACH, DETACH, SWAP
 from protocol.records import Allocation, Claim, Fault, Migration, Notification, PortBinding, Server
-from protocol.saga import Plan
+from protocol.saga import Plan, Step
 from protocol.states import MigrationStatus
 from sim.world import World
 from tests import clouds
@@ -58,6 +59,7 @@ class Case:
     before: tuple[Order, ...]
     order: Order
     goes_without: frozenset[str] = frozenset()
+    is_inside: bool = False  # It moves, or has moved, inside of a cell.
     is_brief: bool = False  # Another case shows what its steps do when they fail after their effect.
     #: The first step whose failure the server's history tells of.
     told_from: str = ""
@@ -65,8 +67,13 @@ class Case:
     def steps(self) -> tuple[str, ...]:
         """List the steps up to the one that settles it.  What only reads has no key, and nothing to undo."""
         settling = next(number for number, step in enumerate(self.plan.steps) if step.settles)
-        steps = [step for step in self.plan.steps[: settling + 1] if not step.is_read]
+        steps = [step for step in self.plan.steps[: settling + 1] if not step.is_read and self._is_taken(step)]
         return tuple(step.name for step in steps if step.name not in self.goes_without)
+
+    def _is_taken(self, step: Step) -> bool:
+        """Tell whether a step is one of moves of this kind: some are of those that cross alone, some of the others."""
+        conditions = step.when.__name__.split(" and ")
+        return not any(each.startswith("crosses" if self.is_inside else "stays") for each in conditions)
 
     def ways(self, step: str) -> tuple[How, ...]:
         """Tell how a step is to fail; that a transaction takes back all it did is shown by the shorter plans."""
@@ -76,17 +83,18 @@ class Case:
         return (How.CLEAN,) if self.is_brief or is_shown else (How.CLEAN, How.DIRTY)
 
 
-def moves_of(backing: Backing) -> tuple[Case, Case]:
+def moves_of(backing: Backing, *, is_inside: bool = False) -> tuple[Case, Case]:
     """Give the resize of a server of that kind, and its revert."""
     without = ONLY_WITH_OWN_DISK if backing is Backing.VOLUME else frozenset[str]()
-    start, order = building(backing), clouds.resize()
+    start, order = building(backing), clouds.resize(host=clouds.NEAR_HOST) if is_inside else clouds.resize()
+    kind, is_brief = f"{backing}{' inside a cell' if is_inside else ''}", is_inside or backing is not Backing.IMAGE
     resize = Case(
-        name=f"resize {backing}", plan=RESIZE, before=start, order=order, goes_without=without,
-        is_brief=backing is not Backing.IMAGE, told_from="hold_source",
+        name=f"resize {kind}", plan=RESIZE, before=start, order=order, goes_without=without, is_brief=is_brief,
+        told_from="hold_source", is_inside=is_inside,
     )  # fmt: skip
     revert = Case(
-        name=f"revert {backing}", plan=REVERT_PLAN, before=(*start, order), order=REVERT,
-        is_brief=backing is not Backing.IMAGE, told_from="begin_return",
+        name=f"revert {kind}", plan=REVERT_PLAN, before=(*start, order), order=REVERT, is_brief=is_brief,
+        told_from="stop_target" if is_inside else "begin_return", is_inside=is_inside,
     )  # fmt: skip
     return resize, revert
 
@@ -99,6 +107,7 @@ def batched(steps: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
 ACTIVE, STOPPED = building(Backing.IMAGE), building(Backing.STOPPED)
 CASES: Final = (
     *(case for backing in Backing for case in moves_of(backing)),
+    *(case for backing in (Backing.IMAGE, Backing.VOLUME) for case in moves_of(backing, is_inside=True)),
     Case(name="confirm", plan=CONFIRM_PLAN, before=(*ACTIVE, clouds.resize()), order=CONFIRM),
     Case(name="delete in VERIFY_RESIZE", plan=DELETE_PLAN, before=(*ACTIVE, clouds.resize()), order=DELETE),
     Case(name="create image-backed", plan=CREATE, before=(), order=clouds.create()),
@@ -133,7 +142,8 @@ async def test_an_operation_that_fails_at_any_step_leaves_the_world_as_it_was(
 ) -> None:
     """Refused before the effect, or failing after it: full dumps differ in nothing that a failure may not change."""
     inbox = TroubledInbox()
-    async with cloud(*case.before, world=troubled_world(inbox)) as world:
+    layout = clouds.NARROW if case.is_inside else clouds.FLAT
+    async with cloud(*case.before, world=troubled_world(inbox, layout)) as world:
         before = await dump(world)
         for step in steps:
             for how in case.ways(step):
@@ -161,7 +171,9 @@ def _check_history(case: Case, step: str, before: Dump, after: Dump) -> None:
 
 # --- alternates --------------------------------------------------------------------------------------------
 
-IN_AN_ATTEMPT: Final = [step.name for step in RESIZE.steps if step.in_attempt and not step.is_read]
+IN_AN_ATTEMPT: Final = [
+    step.name for step in RESIZE.steps if step.in_attempt and not step.is_read and step.when is not told.stays
+]
 #: The first, the last, and one in the middle: that each is undone is shown above.
 SOME_OF_THEM: Final = (IN_AN_ATTEMPT[0], IN_AN_ATTEMPT[len(IN_AN_ATTEMPT) // 2], IN_AN_ATTEMPT[-1])
 

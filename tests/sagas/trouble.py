@@ -14,7 +14,7 @@ from actors.compute.drivers.memory import MemoryDriver
 from actors.kernel.ports import Command, Connection, Verdict
 from actors.store.inbox import SqlInbox
 from protocol.errors import HypervisorFailed, Unavailable
-from sim.world import World
+from sim.world import Layout, World
 from tests.clouds import FLAT
 
 
@@ -132,9 +132,9 @@ class ClumsyDriver(MemoryDriver):
         self.after(server)
 
 
-def troubled_world(inbox: TroubledInbox) -> World:
+def troubled_world(inbox: TroubledInbox, layout: Layout = FLAT) -> World:
     """Make a world in which a test makes trouble."""
-    world = World(FLAT, inbox=inbox)
+    world = World(layout, inbox=inbox)
     for name in world.layout.hosts:
         driver = ClumsyDriver(name, world.images, world.clock, world.volumes)
         driver.after = inbox.after_driver

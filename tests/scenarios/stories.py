@@ -125,10 +125,17 @@ async def a_host_that_is_too_small_is_not_taken(s: Scenario) -> None:
 
 
 @story()
-async def a_move_within_its_own_cell_has_no_host(s: Scenario) -> None:
-    await s.create("web", host="h1")
-    move = await (await s.resize("web", host="h4")).over()
-    assert move.error == "no_valid_host"
+async def a_move_to_a_host_of_its_own_cell_stays_at_home(s: Scenario) -> None:
+    await s.create("web", host="h1", volume="data")
+    await (await s.resize("web", host="h4")).done()
+    assert list(s.truth.servers("web")) == ["api!c1"]
+    await (await s.attach("web", "extra")).done()
+    await (await s.detach("web", "data")).done()
+    await (await s.revert("web")).done()
+    assert s.truth.running("web") == ("h1",)
+    await (await s.migrate("web", host="h4")).done()
+    await (await s.confirm("web")).done()
+    assert s.truth.running("web") == ("h4",)
 
 
 @story()

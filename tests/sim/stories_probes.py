@@ -180,6 +180,9 @@ STORIES: Final[dict[str, Story]] = {
     "create_failed": ended(Goal.CREATE, BADLY),
     "move_failed": ended(Goal.MIGRATE, BADLY),
     "moved": ended(Goal.RESIZE, WELL),
+    "moved_inside": entry(Kind.DONE, "finish_inside"),
+    "confirmed_inside": entry(Kind.DONE, "leave_source", goal=Goal.CONFIRM),
+    "reverted_inside": entry(Kind.DONE, "leave_target", goal=Goal.REVERT),
     "confirmed": ended(Goal.CONFIRM, WELL),
     "reverted": ended(Goal.REVERT, WELL),
     "revert_given_up": taken(
@@ -219,6 +222,7 @@ NEAR: Final[dict[str, Story]] = {
     "undo_unanswered": entry(Kind.INTENT, "take", is_undo=True),
     "second_attempt": entry(Kind.INTENT, "choose_target", attempt=1),
     "swept_later": of(Closed(process=CELL, conversation=C, server=S, epoch=7, lowest_open=1)),
+    "moved_inside": entry(Kind.INTENT, "finish_inside"),
     "two_moves": both(begin, lambda hand: hand.begin("c2", server="s2", goal=Goal.STOP)),
     "confirm_and_revert": refused(Goal.CONFIRM, "conflict", beside=Goal.CONFIRM),
     "double_order": refused(Goal.STOP, "conflict", beside=Goal.START),

@@ -32,3 +32,15 @@ def test_a_cloud_without_capacity_is_refused(good: str, bad: str, said: str) -> 
     with pytest.raises(SettingsError) as refused:
         plan(parse_cloud(CLOUD.replace(good, bad, 1).encode()))
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("weight", "is_refused"), [(1, True), (0, True), (-1, False)])
+def test_a_cloud_whose_moves_might_stay_in_their_cell_is_refused(weight: int, *, is_refused: bool) -> None:
+    """Where a cell has two hosts, the demo would not show what it is there to show."""
+    near = CLOUD.replace('cell = "api!eu"\nvcpus', 'cell = "api!us"\nvcpus')
+    text = f"{near}\n[moves]\nown_cell_weight = {weight}\n"
+    if is_refused:
+        with pytest.raises(SettingsError, match=r"moves\.own_cell_weight: it must be negative .*: api!us has several"):
+            plan(parse_cloud(text.encode()))
+    else:
+        assert plan(parse_cloud(text.encode())).named_host
