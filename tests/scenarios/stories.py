@@ -129,7 +129,9 @@ async def a_move_to_a_host_of_its_own_cell_stays_at_home(s: Scenario) -> None:
     await s.create("web", host="h1", volume="data")
     await (await s.resize("web", host="h4")).done()
     assert list(s.truth.servers("web")) == ["api!c1"]
+    await (await s.swap("web", "data", "spare")).done()
     await (await s.attach("web", "extra")).done()
+    await (await s.swap("web", "spare", "data")).done()
     await (await s.detach("web", "data")).done()
     await (await s.revert("web")).done()
     assert s.truth.running("web") == ("h1",)
