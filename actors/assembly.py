@@ -143,7 +143,7 @@ def host(
     post = ports.post(here, host_mailbox(record.name))
     announcement = AddHost(
         name=record.name, vcpus=record.vcpus, memory_mb=record.memory_mb, disk_gb=record.disk_gb,
-        availability_zone=record.availability_zone,
+        availability_zone=record.availability_zone, bandwidth_kbps=record.bandwidth_kbps,
     )  # fmt: skip
     made = host_actor(
         post=post, store=store, inbox=ports.inbox, clock=ports.clock, name=record.name, driver=driver, images=images,

@@ -334,10 +334,10 @@ class Parts:
                 return (assembly.network(ports, cell, store),)
 
     def _host(self, task: Task, store: Store) -> Member:
-        settings = self.deployment.cloud.host(task.host)
+        settings = (cloud := self.deployment.cloud).host(task.host)
         record = Host(
             name=settings.name, vcpus=settings.vcpus, memory_mb=settings.memory_mb, disk_gb=settings.disk_gb,
-            availability_zone=self.deployment.cloud.cell(task.cell).availability_zone,
+            availability_zone=cloud.cell(task.cell).availability_zone, bandwidth_kbps=settings.bandwidth_kbps,
         )  # fmt: skip
         return assembly.host(
             self.ports, task.cell, record, store=store, driver=self.site.driver(task.host), images=self.site.images,

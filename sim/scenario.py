@@ -167,15 +167,21 @@ class Scenario(Weather):
 
     async def create(
         self, server: str, *, host: str = "", volume: str = "", is_volume_backed: bool = False, group: str = "",
-        wait: bool = True,
+        bandwidth_kbps: int = 0, wait: bool = True,
     ) -> Move:  # fmt: skip
         """Create a server, and wait until it is there unless told not to; from an image, unless volume-backed.
 
         It is of flavor m1.tiny; `volume` is a data volume, `/dev/vdb`, made if there is none of that name.  Servers of
-        a `group` are on different hosts; it is made as well.
+        a `group` are on different hosts; it is made as well.  `bandwidth_kbps` is what its port is guaranteed.
         """
         created = await self._place(
-            Act.CREATE, server, host=host, volume=volume, is_volume_backed=is_volume_backed, group=group
+            Act.CREATE,
+            server,
+            host=host,
+            volume=volume,
+            is_volume_backed=is_volume_backed,
+            group=group,
+            bandwidth_kbps=bandwidth_kbps,
         )
         return await created.done() if wait else created
 

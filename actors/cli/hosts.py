@@ -13,6 +13,7 @@ from actors.cli.formats import Shape, shape_options, show_fields, show_rows
 from actors.cli.speaking import LOOK_S, Session, speak, user_here
 from protocol.bodies import decode_body
 from protocol.cell_path import Address
+from protocol.effects.capacity import RESOURCES
 from protocol.errors import NotFound, revive
 from protocol.errors_wire import decode_error
 from protocol.messages.capacity import HostUse, HostUses, ShowHosts
@@ -123,7 +124,7 @@ def row_of(use: HostUse, *, is_short: bool) -> Row:
         "enabled": use.is_enabled,
         "servers": use.servers,
     }
-    for name in ("vcpus", "memory_mb", "disk_gb"):
+    for name in RESOURCES:
         has, used = getattr(use, name), getattr(use, f"{name}_used")
         row |= {name: f"{used} of {has}"} if is_short else {name: has, f"{name}_used": used}
     return row

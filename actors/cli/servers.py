@@ -18,6 +18,7 @@ from actors.cli.speaking import ADMIN, LOOK_S, Session, speak, user_here
 from actors.cli.times import shown_time
 from protocol.cell_path import Address, CellPath
 from protocol.messages.orders import (
+    BANDWIDTH_KBPS_MAX,
     ChangeVolume,
     CreateServer,
     DeleteServer,
@@ -139,6 +140,7 @@ async def show_server(session: Session, line: ServerLine, shape: Shape) -> None:
         "volumes": [f"{device.volume} on {device.device}" for device in bundle.block_devices],
         "availability_zone": record.availability_zone,
         "key": record.key_pair.name if record.key_pair else None,
+        "bandwidth_kbps": record.bandwidth_kbps or None,
         "locked": record.is_locked,
         "tags": list(record.tags),
         "metadata": dict(record.metadata),
@@ -169,10 +171,12 @@ async def read(session: Session, line: ServerLine) -> ServerBundle:
 @click.option("--host", help="The compute host; without, the one with most room.")
 @click.option("--key", type=PUBLIC_KEY, help="A file with its user's public key, which is called as the file is.")
 @click.option("--group", "group_name", metavar="GROUP", help="A group whose servers are on different hosts.")
+@click.option("--bandwidth", type=click.IntRange(0, BANDWIDTH_KBPS_MAX), default=0, metavar="KBPS",
+              help="What its port is guaranteed of its host; such a server does not leave its cell.")  # fmt: skip
 @orders
 def create(
     *, name: str, flavor_name: str, image: str, boot_volume: str | None, volumes: tuple[str, ...], host: str | None,
-    key: Path | None, group_name: str | None, config: Path, waiting: Waiting, shape: Shape,
+    key: Path | None, group_name: str | None, bandwidth: int, config: Path, waiting: Waiting, shape: Shape,
 ) -> None:  # fmt: skip
     """Create a server, called NAME."""
     if bool(image) is bool(boot_volume):
@@ -187,7 +191,7 @@ def create(
         order = CreateServer(
             server=session.client.fresh_id("server", name), name=name, flavor=flavor(session, flavor_name), image=image,
             volumes=(*root, *data), host=host, origin=origin(session), key_pair=pair,
-            group=(await groups.find(session, group_name)).id if group_name else "",
+            group=(await groups.find(session, group_name)).id if group_name else "", bandwidth_kbps=bandwidth,
         )  # fmt: skip
         await place(session, order, name=name, what=f"create {flavor_name}", waiting=waiting, shape=shape)
 

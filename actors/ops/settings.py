@@ -17,6 +17,7 @@ from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError, Iter
 
 from protocol.cell_path import CellPath
 from protocol.errors import CellferryError, InvalidName, define
+from protocol.messages.orders import BANDWIDTH_KBPS_MAX
 from protocol.moves.crossing import Crossers, Crossing
 from protocol.records import Flavor
 
@@ -61,16 +62,16 @@ def _name(_settings: object, field: attrs.Attribute[str], text: str) -> None:
         raise SettingsError(where=field.name, what=f"{text!r} is no name; {NAME_RULE}") from None
 
 
-def _amount(most: int) -> Callable[[object, attrs.Attribute[int], int], None]:
+def _amount(most: int, *, least: int = 1) -> Callable[[object, attrs.Attribute[int], int], None]:
     def check(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-        _check_amount(field.name, value, most=most)
+        _check_amount(field.name, value, least=least, most=most)
 
     return check
 
 
-def _check_amount(where: str, value: int, *, most: int = AMOUNT_MAX) -> None:
-    if not 1 <= value <= most:
-        raise SettingsError(where=where, what=f"it must be from 1 to {most}, and is {value}")
+def _check_amount(where: str, value: int, *, least: int = 1, most: int = AMOUNT_MAX) -> None:
+    if not least <= value <= most:
+        raise SettingsError(where=where, what=f"it must be from {least} to {most}, and is {value}")
 
 
 def check_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
@@ -120,6 +121,7 @@ class HostSettings:
     vcpus: int = attrs.field(validator=_amount(AMOUNT_MAX))
     memory_mb: int = attrs.field(validator=_amount(AMOUNT_MAX))
     disk_gb: int = attrs.field(validator=_amount(AMOUNT_MAX))
+    bandwidth_kbps: int = attrs.field(default=0, validator=_amount(BANDWIDTH_KBPS_MAX, least=0))
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ from protocol.messages import capacity as say
 from protocol.records import Allocation, Flavor, Host
 from protocol.requests import Done
 
-RESOURCES = ("vcpus", "memory_mb", "disk_gb")
+RESOURCES = ("vcpus", "memory_mb", "disk_gb", "bandwidth_kbps")
 
 
 def free(host: Host, allocations: tuple[Allocation, ...]) -> dict[str, int]:
@@ -15,10 +15,12 @@ def free(host: Host, allocations: tuple[Allocation, ...]) -> dict[str, int]:
     return {name: getattr(host, name) - sum(getattr(row, name) for row in allocations) for name in RESOURCES}
 
 
-def wanted(flavor: Flavor, *, is_volume_backed: bool) -> dict[str, int]:
+def wanted(flavor: Flavor, *, is_volume_backed: bool, bandwidth_kbps: int = 0) -> dict[str, int]:
     """Tell what a server of that flavor takes; a volume-backed one takes no disk of its host."""
     disk_gb = 0 if is_volume_backed else flavor.disk_gb
-    return {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": disk_gb}
+    return {
+        "vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": disk_gb, "bandwidth_kbps": bandwidth_kbps
+    }  # fmt: skip
 
 
 @effect(say.AddHost, lambda command: (need(Host, name=command.name),))
@@ -28,6 +30,7 @@ def _add_host(draft: Draft, command: say.AddHost, _: Moment) -> Done:
         Host(
             name=command.name, vcpus=command.vcpus, memory_mb=command.memory_mb, disk_gb=command.disk_gb,
             availability_zone=command.availability_zone, is_enabled=known.is_enabled if known else True,
+            bandwidth_kbps=command.bandwidth_kbps,
         )
     )  # fmt: skip
     return Done()
@@ -53,7 +56,7 @@ def _show_hosts(draft: Draft, _: say.ShowHosts, moment: Moment) -> say.HostUses:
         uses.append(
             say.HostUse(
                 host=host.name, cell=moment.cell, availability_zone=host.availability_zone, is_enabled=host.is_enabled,
-                vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,
+                vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb, bandwidth_kbps=host.bandwidth_kbps,
                 servers=len({row.server for row in held}), **used,
             )
         )  # fmt: skip
@@ -64,7 +67,9 @@ def _show_hosts(draft: Draft, _: say.ShowHosts, moment: Moment) -> say.HostUses:
 def _allocate(draft: Draft, command: say.AllocateHost, _: Moment) -> Done:
     host = draft.one(Host, name=command.host)
     left = free(host, draft.all(Allocation, host=host.name))
-    amounts = wanted(command.flavor, is_volume_backed=command.is_volume_backed)
+    amounts = wanted(
+        command.flavor, is_volume_backed=command.is_volume_backed, bandwidth_kbps=command.bandwidth_kbps
+    )  # fmt: skip
     for name in RESOURCES:
         if left[name] < amounts[name]:
             raise CapacityExceeded(host=host.name, resource=name, wanted=amounts[name], free=left[name])

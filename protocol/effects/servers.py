@@ -36,8 +36,8 @@ def _build(draft: Draft, command: say.BuildServer, moment: Moment) -> Done:
             uuid=command.server, name=command.name, project=command.origin.project, user=command.origin.user,
             image=command.image, flavor=command.flavor, host=command.host,
             availability_zone=command.availability_zone, vm_state=VmState.BUILDING,
-            task_state=TaskState.SPAWNING, key_pair=command.key_pair, created_at_us=moment.now_us,
-            updated_at_us=moment.now_us,
+            task_state=TaskState.SPAWNING, key_pair=command.key_pair, bandwidth_kbps=command.bandwidth_kbps,
+            created_at_us=moment.now_us, updated_at_us=moment.now_us,
         )
     )  # fmt: skip
     for device in command.block_devices:

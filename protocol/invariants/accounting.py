@@ -30,10 +30,9 @@ def check_at_rest(truth: Truth) -> Findings:
     taken = _taken(truth, without=busy(truth))
     due: dict[Place, Counter[str]] = {}
     for standing in settled(truth):
-        record, is_volume_backed = standing.record, standing.home.is_volume_backed
-        _add(due, standing.home.place, _need(record.flavor, is_volume_backed=is_volume_backed))
+        _add(due, standing.home.place, _need(standing.home, standing.record.flavor))
         if standing.source_place is not None:
-            _add(due, standing.source_place, _need(record.old_flavor, is_volume_backed=is_volume_backed))
+            _add(due, standing.source_place, _need(standing.home, standing.record.old_flavor))
     for place in sorted({*taken, *due}):
         allocated, needed = taken.get(place, Counter()), due.get(place, Counter())
         if allocated != needed:
@@ -77,9 +76,11 @@ def _add(sums: dict[Place, Counter[str]], place: Place, amounts: Counter[str]) -
     sums.setdefault(place, Counter()).update(amounts)
 
 
-def _need(flavor: Flavor | None, *, is_volume_backed: bool) -> Counter[str]:
+def _need(home: Home, flavor: Flavor | None) -> Counter[str]:
     # Said once more here, on purpose: if the rule that effects allocate by judged itself, it could not be wrong.
     if flavor is None:
         return Counter()
-    disk_gb = 0 if is_volume_backed else flavor.disk_gb
-    return Counter({"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb, "disk_gb": disk_gb})
+    amounts = {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb}
+    amounts["disk_gb"] = 0 if home.is_volume_backed else flavor.disk_gb
+    amounts["bandwidth_kbps"] = home.record.bandwidth_kbps
+    return Counter(amounts)

@@ -16,6 +16,7 @@ class HostRoom:
     vcpus: int
     memory_mb: int
     disk_gb: int
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,7 @@ class FindRoom(Request[Room]):
     vcpus: int
     memory_mb: int
     disk_gb: int
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -47,11 +49,12 @@ class AddHost(Request[Done]):
     memory_mb: int
     disk_gb: int
     availability_zone: str
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class AllocateHost(Request[Done]):
-    """Allocate a flavor's worth of a host to a consumer, if it has that left."""
+    """Allocate a flavor's worth of a host to a consumer, and what its port is guaranteed, if it has that left."""
 
     METHOD = Method(name="allocate_host", at=Role.CELL)
 
@@ -60,6 +63,7 @@ class AllocateHost(Request[Done]):
     host: str
     flavor: Flavor
     is_volume_backed: bool
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +92,8 @@ class HostUse:
     memory_mb_used: int
     disk_gb_used: int
     servers: int
+    bandwidth_kbps: int = 0
+    bandwidth_kbps_used: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -53,6 +53,15 @@ def _key_pair(_order: object, _field: object, key: KeyPair | None) -> None:
         raise InvalidValue(name="key_pair", value=key.name, rule=f"a public key has 1 to {KEY_MAX} characters")
 
 
+#: Of what a port can be guaranteed, in kbit/s: a terabit.
+BANDWIDTH_KBPS_MAX: Final = 1_000_000_000
+
+
+def _bandwidth(_order: object, _field: object, kbps: int) -> None:
+    if not 0 <= kbps <= BANDWIDTH_KBPS_MAX:
+        raise InvalidValue(name="bandwidth_kbps", value=kbps, rule=f"it is from 0 to {BANDWIDTH_KBPS_MAX}")
+
+
 @attrs.frozen(kw_only=True)
 class CreateServer(Request[Accepted]):
     """Make a server, from an image or (empty image) from the volume with boot index 0, on the named or any host."""
@@ -68,6 +77,7 @@ class CreateServer(Request[Accepted]):
     origin: Origin
     key_pair: KeyPair | None = attrs.field(default=None, validator=_key_pair)
     group: str = ""  # The id of the group that it is to be a member of; empty: of none.
+    bandwidth_kbps: int = attrs.field(default=0, validator=_bandwidth)  # What its port is guaranteed; 0: nothing.
 
 
 @attrs.frozen(kw_only=True)

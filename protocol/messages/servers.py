@@ -55,6 +55,7 @@ class BuildServer(Request[Done]):
     action: str
     origin: Origin
     key_pair: KeyPair | None = None
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)

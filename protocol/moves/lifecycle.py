@@ -67,7 +67,9 @@ PLACE = (
     ),
     Step(
         name="choose_target", row="-", at=at_root(), in_attempt=True, is_read=True,
-        run=lambda story: parties.find_room(_new(story).flavor, is_volume_backed=not _new(story).image),
+        run=lambda story: parties.find_room(
+            _new(story).flavor, is_volume_backed=not _new(story).image, bandwidth_kbps=_new(story).bandwidth_kbps
+        ),
         objection=parties.nothing_to_choose,
     ),
     parties.take_place("-"),
@@ -75,7 +77,7 @@ PLACE = (
         name="allocate", row="-", at=at_chosen_cell, in_attempt=True,
         run=lambda story: AllocateHost(
             server=story.server, consumer=story.server, host=chosen(story).host, flavor=_new(story).flavor,
-            is_volume_backed=not _new(story).image,
+            is_volume_backed=not _new(story).image, bandwidth_kbps=_new(story).bandwidth_kbps,
         ),
         undo=lambda story: FreeHost(server=story.server, consumer=story.server, host=chosen(story).host),
     ),
@@ -88,7 +90,7 @@ BUILD = (
             server=story.server, name=_new(story).name, flavor=_new(story).flavor, image=_new(story).image,
             host=chosen(story).host, availability_zone=chosen(story).availability_zone,
             block_devices=_new_volumes(story), action=parties.action(story), origin=_new(story).origin,
-            key_pair=_new(story).key_pair,
+            key_pair=_new(story).key_pair, bandwidth_kbps=_new(story).bandwidth_kbps,
         ),
         undo=lambda story: servers.DestroyBuild(server=story.server, action=parties.action(story)),
     ),

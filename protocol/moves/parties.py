@@ -28,6 +28,7 @@ PROOF_S: Final = 45.0
 DOOR_PROOF_S: Final = 20.0
 #: Why a move has few hosts to choose from.
 STAYS: Final = "it may not leave its cell {cell} (the deployment's setting cross_cell), and "
+GUARANTEED: Final = "what its port is guaranteed does not leave its cell {cell}, and "
 #: The step by which a conversation lets its server go, although it still cleans up.
 OWE: Final = "owe"
 
@@ -159,10 +160,22 @@ def at_chosen_host(story: Story) -> Address:
 # --- choosing ----------------------------------------------------------------------------------------------
 
 
-def find_room(flavor: Flavor, *, is_volume_backed: bool) -> FindRoom:
+def find_room(flavor: Flavor, *, is_volume_backed: bool, bandwidth_kbps: int) -> FindRoom:
     """Ask for hosts with room for a server of that flavor."""
     disk_gb = 0 if is_volume_backed else flavor.disk_gb
-    return FindRoom(vcpus=flavor.vcpus, memory_mb=flavor.memory_mb, disk_gb=disk_gb)
+    return FindRoom(
+        vcpus=flavor.vcpus, memory_mb=flavor.memory_mb, disk_gb=disk_gb, bandwidth_kbps=bandwidth_kbps
+    )  # fmt: skip
+
+
+def confined(story: Story) -> str:
+    """Tell why a server's move may not leave its cell; empty: it may."""
+    own_cell = taken(story).mapping.cell
+    if own_cell is None:  # A new server goes anywhere.
+        return ""
+    if story.reply("begin_move", ServerBundle).server.bandwidth_kbps:
+        return GUARANTEED.format(cell=own_cell)
+    return "" if brief(story).may_cross else STAYS.format(cell=own_cell)
 
 
 def choose(story: Story) -> HostRoom | None:
@@ -172,6 +185,7 @@ def choose(story: Story) -> HostRoom | None:
     own_cell = taken(story).mapping.cell
     tried = [earlier for n in range(1, story.attempt) if (earlier := choose(Story(story.journal, n)))]
     left_out = {room.host for room in tried}.union(taken(story).fenced, taken(story).avoided)
+    is_confined = bool(confined(story))
     if own_cell is not None:
         left_out.add(story.reply("begin_move", ServerBundle).server.host or "")
     rooms = [
@@ -180,8 +194,7 @@ def choose(story: Story) -> HostRoom | None:
         if not answer.is_error
         for room in read(answer.body, Room).hosts
         if room.host not in left_out and wanted_host in {None, room.host}
-        # A new server goes anywhere.
-        if own_cell is None or (begun_with.may_stay if room.cell == own_cell else begun_with.may_cross)
+        if own_cell is None or (begun_with.may_stay if room.cell == own_cell else not is_confined)
     ]
     first_cell = tried[0].cell if tried else None
     own_weight = begun_with.own_cell_weight
@@ -222,17 +235,16 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
     order = brief(story).order
     named = getattr(order, "host", None)
     own_cell = taken(story).mapping.cell
-    is_confined = own_cell is not None and not brief(story).may_cross
+    stays = confined(story)
     where = "no other host has room for it" if own_cell else "no host has room for it"
-    if is_confined:
+    if stays:
         where = "no other host there has room for it"
     if named:
-        where = f"host {named} {'is not there, ' if is_confined else ''}has no room for it, or does not answer"
+        where = f"host {named} {'is not there, ' if stays else ''}has no room for it, or does not answer"
     if named in taken(story).fenced:
         where = f"host {named} is fenced; unfence it when its machine is back, or name another"
     if named in taken(story).avoided:
         where = f"host {named} has, or expects, another server of its group; name another"
-    stays = STAYS.format(cell=own_cell) if is_confined else ""
     silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
     also = f"; no answer from {', '.join(silent)}" if silent else ""
     return NoValidHost(server=story.server, reason=f"{stays}{where}{also}")

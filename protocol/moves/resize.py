@@ -58,7 +58,9 @@ ACQUIRE = (
 ATTEMPT = (
     Step(
         name="choose_target", row="A2", at=at_root(), in_attempt=True, is_read=True,
-        run=lambda story: parties.find_room(told.flavor(story), is_volume_backed=not told.is_image_backed(story)),
+        run=lambda story: parties.find_room(
+            told.flavor(story), is_volume_backed=not told.is_image_backed(story), bandwidth_kbps=told.bandwidth(story)
+        ),
         objection=parties.nothing_to_choose,
     ),
     # What was chosen from may have changed: who is first at the root has the place, and the other tries elsewhere.
@@ -67,7 +69,7 @@ ATTEMPT = (
         name="allocate_target", row="A2", at=at_chosen_cell, in_attempt=True,
         run=lambda story: AllocateHost(
             server=story.server, consumer=story.server, host=chosen(story).host, flavor=told.flavor(story),
-            is_volume_backed=not told.is_image_backed(story),
+            is_volume_backed=not told.is_image_backed(story), bandwidth_kbps=told.bandwidth(story),
         ),
         undo=lambda story: FreeHost(server=story.server, consumer=story.server, host=chosen(story).host),
     ),

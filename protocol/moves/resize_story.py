@@ -104,6 +104,11 @@ def crosses_with_volumes(story: Story) -> bool:
     return crosses(story) and has_volumes(story)
 
 
+def bandwidth(story: Story) -> int:
+    """Tell what its port is guaranteed, in kbit/s."""
+    return begun(story).server.bandwidth_kbps
+
+
 def migration(story: Story) -> str:
     """Name the migration's record: one for the whole conversation, in both cells."""
     return story.conversation

@@ -38,6 +38,7 @@ class Server(Record):
     metadata: dict[str, str] = attrs.field(factory=dict)
     tags: tuple[str, ...] = ()
     key_pair: KeyPair | None = None
+    bandwidth_kbps: int = 0  # What its port is guaranteed; 0: nothing.
     generation: int = 1  # Of the mapping, when this copy is or becomes the visible one.
     version: int = 0  # Rises with each change; a copy continues its original's.
     created_at_us: int
@@ -166,6 +167,7 @@ class Host(Record):
     disk_gb: int
     availability_zone: str
     is_enabled: bool = True
+    bandwidth_kbps: int = 0  # What it can guarantee to ports.
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +184,7 @@ class Allocation(Record):
     vcpus: int
     memory_mb: int
     disk_gb: int
+    bandwidth_kbps: int = 0
 
 
 @attrs.frozen(kw_only=True)

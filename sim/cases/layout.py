@@ -29,7 +29,10 @@ def replica_name(name: str, number: int) -> str:
 
 def host_of(name: str, cell: CellPath) -> Host:
     """Make a host of the usual size."""
-    return Host(name=name, vcpus=16, memory_mb=16_384, disk_gb=200, availability_zone=f"az-{cell.name}")
+    return Host(
+        name=name, vcpus=16, memory_mb=16_384, disk_gb=200, availability_zone=f"az-{cell.name}",
+        bandwidth_kbps=1_000_000,
+    )  # fmt: skip
 
 
 def _cells() -> tuple[CellPath, ...]:
@@ -82,7 +85,7 @@ class Layout:
             records={
                 host.name: Host(
                     name=host.name, vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,
-                    availability_zone=zones[host.cell],
+                    availability_zone=zones[host.cell], bandwidth_kbps=host.bandwidth_kbps,
                 )
                 for host in cloud.hosts
             },

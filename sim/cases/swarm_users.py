@@ -18,6 +18,8 @@ BORN_LATE: Final = 0.2
 LEFT_OPEN: Final = 0.2
 #: So many servers are deleted at some moment of their last chapter; some of their users click twice.
 DELETED: Final = 0.3
+#: So many ports are guaranteed a bandwidth, of which a host has enough for three: they stay in their cells.
+GUARANTEED: Final = 0.1
 #: Under so many seeds nobody takes his time, but this part of it.
 HASTY: Final = 0.3
 HASTE: Final = 0.05
@@ -90,6 +92,7 @@ class _Author:
         create = Op(
             name=f"o{next(self.numbers)}", act=Act.CREATE, server=self.server, host=self._host("home", share=0.5),
             volume=volume, is_volume_backed=self._hits(0.3, "volume-backed"), at_s=at_s, group=self.group,
+            bandwidth_kbps=300_000 if self._hits(GUARANTEED, "a guarantee") else 0,
         )  # fmt: skip
         yield create
         if volume:

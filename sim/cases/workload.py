@@ -69,6 +69,7 @@ class Op:
     device: str = "/dev/vdb"
     is_admin: bool = True  # Who asks is an administrator.
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
+    bandwidth_kbps: int = 0  # Of a create: what its port is guaranteed.
     group: str = ""  # Of a create: the group whose servers are to be on different hosts.
 
     @property
@@ -120,6 +121,7 @@ class Op:
         return CreateServer(
             server=self.server, name=self.server, flavor=TINY, image="" if self.is_volume_backed else IMAGE,
             volumes=volumes, host=self.host or None, origin=origin, group=self.group,
+            bandwidth_kbps=self.bandwidth_kbps,
         )  # fmt: skip
 
 
