@@ -148,7 +148,7 @@ class Director:
             process = self._world.host_process(name)
             if not fault.matches(where=process, other="", point="") or process not in self._world.machines.live:
                 continue
-            died, is_busy = self._world.kill_guests(name), bool(self._world.conversations.open)
+            died, is_busy = self._world.lose_power(name), bool(self._world.conversations.open)
             is_gone = fault.kind is FaultKind.HOST_GONE
             if is_gone:
                 self._world.machines.held.add(process)

@@ -247,6 +247,11 @@ class World:
             self.history.record(GuestOff(process=self.host_process(host), host=host, server=name))
         return died
 
+    def lose_power(self, host: str) -> list[str]:
+        """Switch the machine of a host off: its guests stop, and what its hypervisor was doing is lost."""
+        self._hypervisor(host).lose_power()
+        return self.kill_guests(host)
+
     async def fence(self, host: str) -> HostFence:
         """Have an operator fence a host."""
         return await self.client.call(Address(self.layout.root, "conductor"), FenceHost(host=host, user=OPERATOR))

@@ -215,7 +215,10 @@ class Inbox(Protocol):
         ...
 
     def renounce(self, connection: Connection, epoch: int) -> None:
-        """Refuse and forget everything of a lower epoch, for whichever server."""
+        """Refuse and forget everything of a lower epoch, for whichever server.
+
+        From then on no undo is known to undo nothing: what it takes back may be among what was forgotten.
+        """
         ...
 
 

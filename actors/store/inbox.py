@@ -21,6 +21,9 @@ from protocol.truth import Memory
 ACCEPTED: Final = "accepted"
 REPLIED: Final = "replied"
 POISONED: Final = "poisoned"
+#: The floors: behind the first nothing is known any more, and behind the second it was forgotten while it was open.
+CLOSED: Final = 0
+RENOUNCED: Final = 1
 #: How many plain calls of one sender are remembered.
 WINDOW: Final = 1024
 
@@ -71,7 +74,7 @@ _LEAST: Final = union_all(
 _HIGHEST: Final = Statement(select(func.max(_LEAST.c.epoch)))
 _RAISE_EPOCH: Final = Statement(_raise_epoch)
 _FORGET_EPOCHS: Final = Statement(delete(EPOCHS).where(EPOCHS.c.epoch < bindparam("lowest")))
-_FLOOR: Final = Statement(select(FLOORS.c.epoch))
+_FLOOR: Final = Statement(select(FLOORS.c.epoch).where(FLOORS.c.id == bindparam("which")))
 _RAISE_FLOOR: Final = Statement(_raise_floor)
 
 
@@ -90,7 +93,9 @@ class SqlInbox:
         if command.key.is_plain:
             self._check_window(connection, command.key)
             return Fresh(undoes_nothing=False)
-        return Fresh(undoes_nothing=command.key.is_undo and not self._poison(connection, command))
+        is_unknown = command.key.is_undo and not self._poison(connection, command)
+        # What an actor has renounced it may have carried out: then only the world can tell, and the undo looks there.
+        return Fresh(undoes_nothing=is_unknown and _FLOOR.scalar(connection, which=RENOUNCED) is None)
 
     def accept(self, connection: Connection, command: Command) -> None:
         """Write that the command is being worked on, with all that is needed to go on after a restart."""
@@ -126,11 +131,12 @@ class SqlInbox:
 
         Whoever still means what he said asks again, under his next epoch, what can be carried out twice.
         """
+        _RAISE_FLOOR.run(connection, id=RENOUNCED, epoch=epoch)
         self._forget(connection, epoch)
 
     def _forget(self, connection: Connection, lowest: int) -> None:
-        if lowest > (_FLOOR.scalar(connection) or 0):
-            _RAISE_FLOOR.run(connection, id=0, epoch=lowest)
+        if lowest > (_FLOOR.scalar(connection, which=CLOSED) or 0):
+            _RAISE_FLOOR.run(connection, id=CLOSED, epoch=lowest)
         _FORGET_KEYS.run(connection, lowest=lowest)
         _FORGET_EPOCHS.run(connection, lowest=lowest)
 

@@ -89,6 +89,7 @@ class SimDriver:
         )  # fmt: skip
         self._locks: dict[str, anyio.Lock] = {}
         self._going_on: list[asyncio.Task[None]] = []
+        self._losses = [0]  # Of power, of the one machine that all views are of.
         self.process: Process | None = None
 
     def for_process(self, process: Process) -> SimDriver:
@@ -111,6 +112,10 @@ class SimDriver:
         self.inner.kill(server)
         self._note_power(server, before)
         return True
+
+    def lose_power(self) -> None:
+        """Lose what is under way: no hypervisor goes on with anything on a machine that is off."""
+        self._losses[0] += 1
 
     # --- the port ----------------------------------------------------------------------------------------------
 
@@ -191,7 +196,7 @@ class SimDriver:
         self, call: str, server: str, act: Callable[[], Awaitable[T]], half: Callable[[], Awaitable[Any]] | None = None
     ) -> T:
         """Let a call take its time, do it, and tell whoever still lives."""
-        turn = self._outside.turn(call, server)
+        turn, losses = self._outside.turn(call, server), self._losses[0]
         await live(self.process)
         self._refuse(turn)
         pace = self._outside.pace(turn, slow=FaultKind.DRIVER_SLOW)
@@ -203,7 +208,7 @@ class SimDriver:
             await live(self.process)
             result = await self._act(turn, act, half)
         except anyio.get_cancelled_exc_class():
-            self._go_on(turn, act, half, due_s=due_s)
+            self._go_on(turn, act, half, due_s=due_s, losses=losses)
             raise
         await live(self.process)
         return result
@@ -276,6 +281,7 @@ class SimDriver:
         half: Callable[[], Awaitable[Any]] | None,
         *,
         due_s: float,
+        losses: int,
     ) -> None:
         if self.process is None or not self.process.is_cut or turn.call not in _CHANGES:
             return
@@ -284,6 +290,8 @@ class SimDriver:
         loop = asyncio.get_running_loop()
 
         def start() -> None:
+            if self._losses[0] > losses:
+                return
             self._going_on.append(loop.create_task(self._finish(turn, act, half), name=f"{self._name} {turn}"))
 
         # In a context of its own: the hypervisor is no part of the process that was killed.

@@ -140,7 +140,7 @@ class Start:
         for owed in sorted(confirmed.owed, key=lambda owed: list(Owed).index(owed.act)):
             self._do(owed)
         self._give_up_lost(confirmed)
-        self._host.memory.close("", "", 0, epoch)
+        self._host.memory.renounce(epoch)
         self._host.setting.history.record(Renounced(process=self._host.name, epoch=epoch))
         own = {permit.server: permit.number for permit in confirmed.permits}
         gone = {owed.server for owed in confirmed.owed if owed.act is Owed.DESTROY}

@@ -63,6 +63,7 @@ class Memory:
         self._effects: Counter[str] = Counter()  # By scope: how many rows had an effect.
         self._epochs: dict[str, int] = {}
         self._floor = 0
+        self._has_renounced = False
 
     def look(self, command: Command) -> Fresh | Accepted | Reply:
         """Tell whether the command is new here, known, or being worked on; refuse one that may not be carried out."""
@@ -73,7 +74,7 @@ class Memory:
             if row.state == POISONED:
                 raise Superseded(key=command.text)
             return _ACCEPTED if row.reply is None else row.reply
-        if command.key.is_undo and not self._poison(command):
+        if command.key.is_undo and not self._poison(command) and not self._has_renounced:
             return _NOTHING_TO_UNDO
         return _FRESH
 
@@ -104,6 +105,11 @@ class Memory:
                 self._effects[row.command.key.scope] -= row.had_effect
         for name in [name for name, highest in self._epochs.items() if highest < lowest_open]:
             del self._epochs[name]
+
+    def renounce(self, epoch: int) -> None:
+        """Refuse and forget everything of a lower epoch; from then on nothing is known not to have been done."""
+        self._has_renounced = True
+        self.close("", "", 0, epoch)
 
     def truth(self, actor: str, waiting: int) -> MemoryTruth:
         """Tell what is remembered of conversations."""

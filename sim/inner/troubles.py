@@ -175,12 +175,13 @@ class Troubles:
         for name, host in self._world.hosts.items():
             if not fault.matches(where=host.name, other="", point="") or not host.process.is_up:
                 continue
+            for_s = min(fault.for_s, LONGEST_S)
+            self.crash(host.process, for_s)
+            # Also what the hypervisor has only just done by itself.
             died = host.hypervisor.running()
             for server in died:
                 host.hypervisor.stop(server)
                 self._setting.history.record(GuestOff(process=host.name, host=name, server=server))
-            for_s = min(fault.for_s, LONGEST_S)
-            self.crash(host.process, for_s)
             is_gone = fault.kind is FaultKind.HOST_GONE
             if is_gone:
                 self._fenced[name] = None

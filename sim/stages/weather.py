@@ -131,7 +131,7 @@ class Weather:
         """Have the machines of hosts lose their power: their actors die, and their guests; they boot again later."""
         stage = self._loop("machines that lose their power")
         for host in hosts:
-            stage.world.kill_guests(host)
+            stage.world.lose_power(host)
             stage.world.machines.kill(actor_of(stage.layout, host), down_s=down_s)
 
     async def fence(self, host: str) -> None:

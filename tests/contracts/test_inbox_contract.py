@@ -172,6 +172,20 @@ async def test_a_close_fences_what_is_older_and_forgets_what_is_behind_the_lowes
         await look(store, command("two", epoch=4, server="s3"))
 
 
+async def test_who_has_renounced_knows_of_no_undo_that_it_undoes_nothing(store: Store) -> None:
+    """What it takes back may have been carried out, and forgotten: only the world can tell."""
+    await done(store, command("one", epoch=3))
+    await store.transact(INBOX.renounce, 7)
+    assert (await store.transact(memory, "a")).keys == ()
+    with pytest.raises(StaleEpoch):
+        await look(store, command("one", epoch=3, is_undo=True))
+    assert await look(store, command("one", epoch=8, is_undo=True)) == Fresh(undoes_nothing=False)
+    with pytest.raises(Superseded):
+        await look(store, command("one", epoch=8))
+    await close(store, epoch=9, lowest_open=9)
+    assert await look(store, command("two", epoch=10, is_undo=True)) == Fresh(undoes_nothing=False)
+
+
 async def test_a_sender_s_plain_calls_are_kept_in_a_window(store: Store) -> None:
     """Its own only; below the window a call is stale, and known calls are never stale."""
     await done(store, plain(1))

@@ -8,6 +8,7 @@ from protocol.records import HostFence, OwedAct
 from protocol.states import MigrationStatus, Owed, PowerState, VmState
 from sim import Scenario
 from sim.scenario import Move
+from tests.scenarios.endings import at_rest
 
 GONE_S: Final = 1e6
 
@@ -260,5 +261,28 @@ def test_a_server_is_deleted_while_its_host_is_fenced() -> None:
         assert s.truth.guests("web") == ()
         await s.quiet()
         s.check()
+
+    Scenario.run(story)
+
+
+def test_a_host_that_was_fenced_in_the_midst_of_a_spawn_keeps_nothing_of_it() -> None:
+    """It has forgotten what it was told before its fence was lifted; the undo that comes then looks for itself."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        s.kill("h2", at="driver/spawn/after", down_s=GONE_S)
+        move = await s.resize("web", host="h2")
+        while not any(guest.host == "h2" for guest in s.truth.guests("web")):
+            await s.wait(0.5)
+        s.lose_machine("h2", down_s=GONE_S)
+        await s.fence("h2")
+        while "spawn_target" not in refusals(move):
+            await s.wait(0.5)
+        s.heal()
+        await s.unfence("h2")
+        await move.over()
+        assert move.error == "host_fenced"
+        assert [guest.host for guest in s.truth.guests("web")] == ["h1"]
+        await at_rest(s)
 
     Scenario.run(story)
