@@ -371,6 +371,7 @@ class Parts:
             volume=volume,
             writer=(witness.writer or None) if witness else None,
             counter=witness.counter if witness else 0,
+            origin=witness.image if witness else "",
         )
 
 

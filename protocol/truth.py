@@ -63,11 +63,12 @@ class GuestTruth:
 
 @attrs.frozen(kw_only=True)
 class VolumeTruth:
-    """What is written on a volume: by which server, and its counter then."""
+    """What is written on a volume: by which server, and its counter then; and what was on it first, where that says."""
 
     volume: str
     writer: str | None
     counter: int
+    origin: str = ""
 
 
 @attrs.frozen(kw_only=True)

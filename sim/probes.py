@@ -66,6 +66,7 @@ _BOTH: Final = (
     ("revert_attached", "a revert takes a volume along that was attached meanwhile"),
     ("revert_detached", "a revert takes account of a volume that was detached meanwhile"),
     # What users do.
+    ("swapped", "a volume is swapped for another one"),
     ("settled_too_early", "a confirm or revert is asked when no move waits for it"),
     ("confirm_and_revert", "a confirm and a revert are asked at once, and one is refused"),
     ("double_order", "the same is asked of a server twice at once, and one is refused"),

@@ -43,10 +43,10 @@ LATE_S: Final = (0.1, 10.0)
 
 #: What users may want of a server that runs, and of one whose move waits for them.
 ACTIVE: Final = (
-    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.DELETE, Act.RENAME, Act.LOCK
+    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
 )  # fmt: skip
 RESIZED: Final = (
-    Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.DELETE, Act.RENAME, Act.LOCK
+    Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
 )  # fmt: skip
 
 #: What users may want of a server that is only just being made.
@@ -59,6 +59,7 @@ FIELDS: Final[dict[Act, dict[str, Any]]] = {
     Act.MIGRATE: {"host": "h3"},
     Act.ATTACH: {"volume": "extra", "device": "/dev/vdc"},
     Act.DETACH: {"volume": ATTACHED},
+    Act.SWAP: {"volume": ATTACHED, "replacement": "spare"},
 }
 
 
@@ -109,9 +110,8 @@ def opening_of(race: Race, *, server: str = SERVER) -> tuple[Op, ...]:
 
 def op_of(act: Act, name: str, *, server: str = SERVER, at_s: float = 0.0) -> Op:
     """Write down an act of a race."""
-    fields = FIELDS.get(act, {})
-    if "volume" in fields:
-        fields = {**fields, "volume": f"{fields['volume']}-{server}"}
+    fields = dict(FIELDS.get(act, {}))
+    fields.update({field: f"{fields[field]}-{server}" for field in ("volume", "replacement") if field in fields})
     return Op(name=f"{server}-{name}-{act}", act=act, server=server, at_s=at_s, **fields)
 
 

@@ -47,6 +47,7 @@ ENDS: Final = {
     (Goal.MIGRATE, True): "moved",
     (Goal.CONFIRM, True): "confirmed",
     (Goal.REVERT, True): "reverted",
+    (Goal.SWAP, True): "swapped",
 }
 VERDICTS: Final = {"known": "answered_from_inbox", "accepted": "asked_while_accepted", "superseded": "late_execute"}
 STALE: Final = "stale_epoch"

@@ -13,7 +13,7 @@ from actors import assembly
 from actors.assembly import Member, Ports
 from actors.client import Client
 from actors.compute.drivers.base import Power
-from actors.compute.drivers.disk import WITNESS_BYTES, read_page
+from actors.compute.drivers.disk import BLANK, WITNESS_BYTES, DiskWitness, read_page, write_page
 from actors.compute.drivers.memory import MemoryDriver
 from actors.observing import PARTNERS, Observed, ObservedHost, collect
 from actors.partners.memory import MemoryImages, MemoryVolumes
@@ -225,9 +225,12 @@ class World:
         await self.client.call(Address(self.layout.root, "image"), request)
 
     async def add_volume(self, name: str, *, size_gb: int = 1) -> None:
-        """Make and register a blank volume."""
+        """Make and register a volume, on which is nothing but its name."""
         request = RegisterVolume(volume=name, name=name, size_gb=size_gb)
         await self.client.call(Address(self.layout.root, "volume"), request)
+        content = self.volumes.content(self.volumes.path(name))
+        assert content is not None
+        write_page(content, BLANK.after(DiskWitness(image=name)))
 
     async def add_group(self, group: ServerGroup) -> None:
         """Make a group of servers."""
@@ -320,6 +323,7 @@ class World:
             volume=volume,
             writer=page.witness.writer or None if page else None,
             counter=page.witness.counter if page else 0,
+            origin=page.witness.image if page else "",
         )
 
     def _count(self, line: Line) -> None:

@@ -145,6 +145,8 @@ class _Author:
             yield self._op(Act.RENAME, after=before, at_s=start_s + self._after_s("rename", most_s=20.0))
         if self._hits(0.1, "locks it"):
             yield from self._lock(before, start_s + self._after_s("lock", most_s=15.0))
+        if self._hits(0.3, "swaps a volume"):
+            yield from self._swap(move, self._after_s("swap", most_s=10.0))
         if not (is_last and self._hits(LEFT_OPEN, "leaves it open")):
             yield from self._settle(move, start_s, before)
 
@@ -153,6 +155,13 @@ class _Author:
         lock = self._op(Act.LOCK, after=before, at_s=at_s)
         yield lock
         yield self._op(Act.UNLOCK, after=lock, at_s=self._after_s("unlock", most_s=10.0))
+
+    def _swap(self, after: Op, at_s: float) -> Iterator[Op]:
+        """Swap a volume while the move waits, or is being settled already; whoever has none has nothing to swap."""
+        if self.attached:
+            volume, replacement = self.attached.pop(), f"swap-{self.server}-{self.chapter}"
+            yield attrs.evolve(self._op(Act.SWAP, after=after, at_s=at_s, volume=volume), replacement=replacement)
+            self.attached.append(replacement)
 
     def _prelude(self, before: Op | None, at_s: float) -> Op:
         return self._errand(before, at_s, "prelude")

@@ -15,6 +15,7 @@ from sim.checkers import (
     notices,
     orders,
     records,
+    volumes,
     wire,
 )
 from sim.checkers.oracle import Oracle
@@ -26,6 +27,8 @@ _ALL: Final[tuple[type[Oracle], ...]] = (
     guests.DestroyLast,
     guests.SnapshotKept,
     disks.DiskTravels,
+    volumes.LetGoFirst,
+    volumes.CopiesWhole,
     records.StatusGraph,
     records.OneOpenMove,
     records.HistoryKept,

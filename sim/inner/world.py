@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -136,9 +137,9 @@ class InnerWorld:
         self.partners["image"].rows.save(Changes(puts=(row,)))
 
     def add_volume(self, name: str, *, size_gb: int = 1) -> None:
-        """Make and register a blank volume."""
+        """Make and register a volume, on which is nothing but its name."""
         self.users.sequence += 1
-        self.stores.volumes[name] = BLANK
+        self.stores.volumes[name] = replace(BLANK, image=name)
         self.partners["volume"].rows.save(Changes(puts=(Volume(id=name, name=name, size_gb=size_gb),)))
 
     def add_group(self, group: ServerGroup) -> None:
@@ -228,6 +229,7 @@ class InnerWorld:
                 volume=name,
                 writer=self.stores.volumes[name].writer or None,
                 counter=self.stores.volumes[name].counter,
+                origin=self.stores.volumes[name].image,
             )
             for name in sorted(self.stores.volumes)
         )

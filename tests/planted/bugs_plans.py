@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from actors.compute.drivers.memory import MemoryDriver
 from protocol import saga
 from protocol.bodies import decode_body
 from protocol.errors import CallTimeout, ErrorReport
@@ -18,6 +19,7 @@ from protocol.records import Permit
 from protocol.saga import Plan
 from protocol.states import Goal
 from sim.cases.portfolio import BROKEN_OFF, CALM, LOST, REFUSED
+from sim.inner.hypervisor import Hypervisor
 from tests.planted.planting import MOVES, Level, Patch, altered, bug, earlier, new_effect, replan, without
 
 ToUndo = Any
@@ -70,6 +72,28 @@ def leaves_the_source_visible(patch: Patch) -> None:
 def turns_the_mapping_too_early(patch: Patch) -> None:
     """The mapping names the target before the guest was made there."""
     replan(patch, MOVES, earlier("commit", before="spawn_target"))
+
+
+@bug("let_go_first", mix=CALM)
+def gives_a_volume_away_before_the_guest_has_let_go(patch: Patch) -> None:
+    """A swap deletes the old volume's attachment while the guest still writes to it."""
+    replan(patch, (Goal.SWAP,), earlier("delete_attachment", before="copy_volume"))
+
+
+@bug("copies_whole", mix=CALM, levels=(Level.LOOP,))
+def swaps_a_volume_for_an_empty_one(patch: Patch) -> None:
+    """The other volume takes the place of the old one, and nothing is copied to it."""
+    patch.setattr(MemoryDriver, "_copy", lambda _self, _original, _copy: None)
+
+
+@bug("copies_whole", mix=CALM, levels=(Level.INNER,))
+def swaps_a_volume_for_an_empty_one_on_the_inner_level(patch: Patch) -> None:
+    """The other volume takes the place of the old one, and nothing is copied to it."""
+
+    def connect_only(self: Any, server: str, _volume: str, connection: Any) -> None:
+        self.connect_volume(server, connection)
+
+    patch.setattr(Hypervisor, "copy_volume", connect_only)
 
 
 @bug("destroy_last", mix=CALM)

@@ -18,6 +18,7 @@ from tests.properties.live import Live
 LAYOUT: Final = Layout.tree(cells=4, hosts=3)
 WEB: Final = "web"
 EXTRA: Final = "extra"
+SPARE: Final = "spare"
 CONDUCTOR: Final = conductor_of(LAYOUT)
 #: The conductor drives every move: it gets a good share of what befalls processes.
 PROCESSES: Final = (CONDUCTOR, CONDUCTOR, CONDUCTOR, *process_names(LAYOUT))
@@ -57,7 +58,7 @@ class Moves(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 9), is_volume_backed=st.booleans(), is_stopped=st.booleans())
     def bring_up(self, seed: int, is_volume_backed: bool, is_stopped: bool) -> None:
         self._live = live = Live(LAYOUT, seed=seed)
-        for volume in ("root-web", "root-db", "data-web", "data-db", EXTRA):
+        for volume in ("root-web", "root-db", "data-web", "data-db", EXTRA, SPARE):
             live.settle(live.stage.register_volume(volume))
         live.carry_out(Act.CREATE, WEB, host="h1", volume="data-web", is_volume_backed=is_volume_backed)
         if is_stopped:
@@ -97,8 +98,9 @@ class Moves(RuleBasedStateMachine):
         self.live.pass_time(then_s)
 
     def _order(self, act: str, server: str) -> None:
-        volume = EXTRA if act in {Act.ATTACH, Act.DETACH} else ""
-        self.live.order(Act(act), self._id(server), volume=volume, device="/dev/vdc")
+        volume = EXTRA if act in {Act.ATTACH, Act.DETACH, Act.SWAP} else ""
+        replacement = SPARE if act == Act.SWAP else ""
+        self.live.order(Act(act), self._id(server), volume=volume, replacement=replacement, device="/dev/vdc")
         if act == Act.DELETE:
             self._deleted.add(self._id(server))
 

@@ -28,7 +28,7 @@ LAYOUTS: Final = ((3, 2), (3, 3), (4, 3), (5, 4))
 #: What a user may ask for: moves and their settling more often than the rest.
 ACTS: Final = (
     Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.CONFIRM, Act.REVERT,
-    Act.STOP, Act.START, Act.ATTACH, Act.DETACH,
+    Act.STOP, Act.START, Act.ATTACH, Act.DETACH, Act.SWAP,
 )  # fmt: skip
 
 
@@ -103,7 +103,8 @@ def _operation(draw: DrawFn, name: str, server: str, layout: Layout, *, after: s
         at_s=draw(st.sampled_from((0.0, 1.0, 5.0, 20.0))),
         after=draw(st.sampled_from((after, ""))),
         host=draw(st.sampled_from(("", *layout.hosts))) if act in {Act.RESIZE, Act.MIGRATE} else "",
-        volume=f"extra-{server}" if act in {Act.ATTACH, Act.DETACH} else "",
+        volume=f"extra-{server}" if act in {Act.ATTACH, Act.DETACH, Act.SWAP} else "",
+        replacement=f"spare-{server}" if act is Act.SWAP else "",
     )  # fmt: skip
 
 

@@ -185,6 +185,7 @@ STORIES: Final[dict[str, Story]] = {
     "reverted_inside": entry(Kind.DONE, "leave_target", goal=Goal.REVERT),
     "confirmed": ended(Goal.CONFIRM, WELL),
     "reverted": ended(Goal.REVERT, WELL),
+    "swapped": ended(Goal.SWAP, WELL),
     "revert_given_up": taken(
         both(lambda hand: hand.step("begin_revert", goal=Goal.REVERT), ends(Goal.REVERT, BADLY)), goal=Goal.REVERT
     ),

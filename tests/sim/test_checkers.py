@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from sim.checkers import ORACLES
-from tests.sim import stories_effects, stories_guests, stories_journals, stories_leases, stories_wire
+from tests.sim import stories_effects, stories_guests, stories_journals, stories_leases, stories_volumes, stories_wire
 from tests.sim.histories import NOWHERE, Hand, Story, named
 
 ALL: Final = (
@@ -15,6 +15,7 @@ ALL: Final = (
     stories_guests.STORIES,
     stories_journals.STORIES,
     stories_leases.STORIES,
+    stories_volumes.STORIES,
     stories_wire.STORIES,
 )
 KEPT: Final = [each for stories in ALL for each in stories.kept]
