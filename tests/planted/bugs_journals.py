@@ -73,7 +73,7 @@ def takes_over_under_the_same_epoch(patch: Patch) -> None:
     patch.setattr(SqlJournals, "take_over", tacit)
 
 
-@bug("epochs_rise", number="9", mix=USURPED, levels=LOOP, since=20)
+@bug("epochs_rise", number="9", mix=USURPED, levels=LOOP)
 def writes_without_the_lease(patch: Patch) -> None:
     """A conductor that stood still writes on in a journal that another has taken over."""
     append = SqlJournals.append

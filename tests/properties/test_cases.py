@@ -56,7 +56,7 @@ def test_every_kind_of_fault_is_drawn() -> None:
     """None is out of reach, but those that the product is known not to notice."""
     drawn: set[FaultKind] = set()
 
-    @settings(max_examples=400, phases=[Phase.generate], derandomize=True, database=None)
+    @settings(max_examples=600, phases=[Phase.generate], derandomize=True, database=None)
     @given(case=cases())
     def collect(case: Case) -> None:
         drawn.update(fault.kind for fault in case.faults)
