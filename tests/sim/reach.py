@@ -22,7 +22,7 @@ PICKED: Final[Mapping[str, tuple[int, ...]]] = {
     "echoed": (9, 8), "killed": (3,), "stores": (3,), "usurped": (1,), "lost": (3,),
     "guest_dies": (4,), "reorder": (4,), "fsync_lost": (4,), "consumer_gone": (1,), "half_open": (3,),
     "partner_unsure": (6,), "partner_slow": (2,), "machine_down": (1,), "host_gone": (1,), "cut_one_way": (5,),
-    "swarm": (4, 11, 2, 14, 25), "calm": (6,),
+    "swarm": (18, 14, 5, 24, 22), "calm": (6,),
 }  # fmt: skip
 #: When a change of the product has moved what the picked ones reach: so many seeds more of each are tried.
 MORE: Final = 4
