@@ -371,7 +371,6 @@ class Parts:
             volume=volume,
             writer=(witness.writer or None) if witness else None,
             counter=witness.counter if witness else 0,
-            origin=witness.image if witness else "",
         )
 
 
