@@ -108,6 +108,12 @@ OWING: Final = Mix(
     points={Family.DRIVER: "destroy"},
 )
 DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
+FENCED: Final = Mix(
+    name="fenced",
+    text="machines of hosts lose their power, and are fenced; others stand still, and are not",
+    kinds=(F.MACHINE_DOWN, F.HOST_GONE, F.PAUSE),
+    of_a_kind=5,
+)
 GROUPED: Final = Mix(
     name="grouped",
     text="all servers are to be on different hosts, and some hosts refuse them",
@@ -126,5 +132,5 @@ HOMELY_BROKEN_OFF: Final = attrs.evolve(
 
 MIXES: Final = (
     CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING, DYING,
-    GROUPED, HOMELY, HOMELY_BROKEN_OFF,
+    FENCED, GROUPED, HOMELY, HOMELY_BROKEN_OFF,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from sim.cases.portfolio import GROUPED
 from tests.planted.planting import Patch, bug, new_effect, old_effect
 
 
-@bug("apart", mix=GROUPED, since=20)
+@bug("apart", mix=GROUPED)
 def does_not_check_again_at_the_claim(patch: Patch) -> None:
     """A host is chosen from what was so when the move began, and whoever goes there meanwhile is not seen."""
 

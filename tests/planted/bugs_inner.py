@@ -63,7 +63,7 @@ def inner_ignores_epochs(patch: Patch) -> None:
     patch.setattr(Memory, "_check_epoch", lambda _self, _command: None)
 
 
-@bug("epochs_rise", number="9", mix=USURPED, levels=INNER, since=128)
+@bug("epochs_rise", number="9", mix=USURPED, levels=INNER, since=65)
 def inner_writes_without_the_lease(patch: Patch) -> None:
     """A conductor that stood still writes on in a journal that another has taken over."""
     append = Journals.append

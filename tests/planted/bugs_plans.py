@@ -62,7 +62,7 @@ def forgets_that_it_is_settled(patch: Patch) -> None:
     patch.setattr(saga, "is_settled", lambda _plan, _journal: False)
 
 
-@bug("one_home", number="14", mix=CALM, since=7)
+@bug("one_home", number="14", mix=CALM)
 def leaves_the_source_visible(patch: Patch) -> None:
     """The source's record is not hidden when the mapping has turned."""
     replan(patch, MOVES, without("hide_source"))

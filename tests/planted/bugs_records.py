@@ -113,7 +113,7 @@ def leaves_the_history_at_the_target(patch: Patch) -> None:
     new_effect(patch, moves.ApplyReturn, bare)
 
 
-@bug("faults_kept", mix=REFUSED, since=6)
+@bug("faults_kept", mix=REFUSED)
 def leaves_the_faults_behind(patch: Patch) -> None:
     """A server's faults stay in the cell that it leaves, as if nothing had ever failed."""
 

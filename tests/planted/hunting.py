@@ -28,6 +28,7 @@ GROUPS: Final = (
     "deletes",
     "groups",
     "inside",
+    "fences",
     "inner",
 )
 
