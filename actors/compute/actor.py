@@ -32,7 +32,7 @@ def host_actor(
     """Make the actor of the compute host `name`, which announces itself to its cell."""
     guests = Guests(name, store=store, driver=driver, images=images, volumes=volumes)
     start = Start(name, post=post, store=store, inbox=inbox, driver=driver)
-    fences = FenceWatch()
+    fences = FenceWatch(post=post)
     lookout = Lookout(name, post=post, store=store, driver=driver, cell=announcement[0])
 
     async def announce() -> None:

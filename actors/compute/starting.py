@@ -125,13 +125,27 @@ class FenceChanged(Exception):
 class FenceWatch:
     """Has a host that runs hear of its fence: one whose machine is off hears of it as it starts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, post: Post) -> None:
+        self._post = post
+        self._root = Address(post.me.cell.root, "cell")
         self._heard = anyio.Event()
 
     async def hear(self, _request: StartAnew, _moment: Moment) -> Done:
-        """Note that the fence has changed."""
-        self._heard.set()
+        """Note that there is a fence.
+
+        Without one there is nothing to start anew for: the message comes again when the frame that it was in was not
+        acknowledged before the actor ended, and would end every actor that follows.
+        """
+        if await self._is_fenced():
+            self._heard.set()
         return Done()
+
+    async def _is_fenced(self) -> bool:
+        try:
+            confirmed = await self._post.call(self._root, ConfirmPermits(host=self._post.me), budget_s=BUDGET_S)
+        except CellferryError:
+            return True  # The start asks until it is answered.
+        return confirmed.fence is not None
 
     async def watch(self) -> None:
         """End the actor when the fence changes."""

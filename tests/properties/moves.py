@@ -15,8 +15,7 @@ from sim.cases.workload import Act
 from sim.faults import Fault, FaultKind
 from tests.properties.live import Live
 
-#: Two hosts are in one cell, so that some moves stay there.
-LAYOUT: Final = Layout.tree(cells=4, hosts=4)
+LAYOUT: Final = Layout.tree(cells=4, hosts=3)
 WEB: Final = "web"
 EXTRA: Final = "extra"
 SPARE: Final = "spare"

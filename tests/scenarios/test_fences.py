@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol.messages.hosts import StartAnew
 from protocol.records import HostFence, OwedAct
 from protocol.states import MigrationStatus, Owed, PowerState, VmState
 from sim import Scenario
+from sim.history import Noted
 from sim.scenario import Move
 from tests.scenarios.endings import at_rest
 
@@ -212,6 +214,23 @@ def test_a_host_that_was_fenced_though_it_runs_takes_no_more_commands_and_gives_
         await s.unfence("h1")
         await s.wait(30)
         await (await s.start("web")).done()
+        await s.quiet()
+        s.check()
+
+    Scenario.run(story)
+
+
+def test_a_host_without_a_fence_that_is_told_to_start_anew_goes_on() -> None:
+    """So it is told again whose frame came back: were it to end each time, it would never come to the next message."""
+
+    async def story(s: Scenario) -> None:
+        await s.create("web", host="h1")
+        for _ in range(3):
+            await s.cast("h1", StartAnew())
+            await s.wait(5)
+        ends = [line.what for line in s.stage.history.lines if isinstance(line.what, Noted)]
+        assert [each for each in ends if each.event == "child_died"] == []
+        await (await s.stop("web")).done()
         await s.quiet()
         s.check()
 

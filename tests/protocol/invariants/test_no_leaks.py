@@ -10,7 +10,6 @@ from protocol.records import (
     Claim,
     Fault,
     Image,
-    MigrationContext,
     Permit,
     Port,
     PortBinding,
@@ -53,7 +52,6 @@ from tests.protocol.invariants.worlds import (
     migration,
     mirror,
     record,
-    resized_inside,
     verify_resize,
     verify_resize_volume_backed,
 )
@@ -120,22 +118,6 @@ OF_A_WAITING_MOVE = (
     at_rest("a volume-backed server's source has a disk", verify_resize_volume_backed, more_guests(kept_disk())),
 )  # fmt: skip
 
-INSIDE_OF_A_CELL = (
-    at_rest("there is a hidden record", resized_inside, add(HIDDEN, at=US)),
-    at_rest("the first host's room is free", resized_inside, drop(Allocation, {"host": "h1"}), also=("accounting",)),
-    at_rest("the first host's room is the server's", resized_inside, change(Allocation, {"host": "h1"}, consumer=S)),
-    at_rest("the first host's claim is gone", resized_inside, drop(Claim, {"host": "h1"})),
-    at_rest("the second host's claim is settled", resized_inside, change(Claim, {"host": "h2"}, migration=None)),
-    at_rest("the first host's binding is gone", resized_inside, drop(PortBinding, {"host": "h1"})),
-    at_rest("the kept attachment is gone", resized_inside, drop(Attachment, {"id": "a2"})),
-    at_rest("the kept attachment is not noted", resized_inside, change(
-        Server, migration_context=MigrationContext(migration=MOVE, old_flavor="small", new_flavor="big", old_zone="eu")
-    )),
-    at_rest("the first host's guest is defined", resized_inside, no_guest("h1"), more_guests(
-        attrs.evolve(kept_disk(), is_defined=True)
-    )),
-)  # fmt: skip
-
 OF_NO_SERVER = (
     left("another server's snapshot", attrs.evolve(SNAPSHOT, server=OTHER)),
     left("a permit", Permit(server=OTHER, number=1, holder=None), ROOT),
@@ -156,7 +138,7 @@ OF_MESSAGES = (
     at_rest("an outbox that nobody has acknowledged", active, memory(waiting=1)),
 )
 
-KILLERS = (*OF_A_SETTLED_SERVER, *OF_A_WAITING_MOVE, *INSIDE_OF_A_CELL, *OF_NO_SERVER, *OF_MESSAGES)
+KILLERS = (*OF_A_SETTLED_SERVER, *OF_A_WAITING_MOVE, *OF_NO_SERVER, *OF_MESSAGES)
 
 
 @pytest.mark.parametrize("killer", KILLERS, ids=str)

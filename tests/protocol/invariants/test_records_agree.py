@@ -28,7 +28,6 @@ from tests.protocol.invariants.worlds import (
     US,
     active,
     migration,
-    resized_inside,
     stopped,
     verify_resize,
     verify_resize_stopped,
@@ -52,7 +51,6 @@ def told(cell: CellPath, **fields: object) -> Edit:
     return edit
 
 
-CONTEXT = MigrationContext(migration=MOVE, old_flavor="small", new_flavor="big", old_zone="eu")
 POWER = (
     at_rest("an active server's guest is off", active, guest("h1", is_running=False)),
     at_rest("a stopped server's guest runs", stopped, guest("h1", is_running=True)),
@@ -121,20 +119,7 @@ IN_VERIFY_RESIZE = (
     at_rest("another migration is open too", verify_resize, change(Server, at=EU, migration_context=None)),
 )  # fmt: skip
 
-INSIDE_OF_A_CELL = (
-    at_rest("it stayed in its cell, and is said to have left", resized_inside, change(Migration, is_cross_cell=True)),
-    at_rest("its migration waits as a source's does", resized_inside,
-            change(Migration, status=MigrationStatus.POST_MIGRATING)),
-    at_rest("its migration names another host", resized_inside, change(Migration, target_host="h1")),
-    at_rest("its only record is hidden", resized_inside, change(Server, is_hidden=True), also=("no_leaks", "one_home")),
-    at_rest("its only record is sealed", resized_inside, change(Server, is_sealed=True)),
-    at_rest("it keeps for a revert what it uses", resized_inside,
-            change(Server, migration_context=attrs.evolve(CONTEXT, kept={"v1": "a3"})), also=("no_leaks",)),
-    at_rest("it moved to where it was", resized_inside, change(Migration, source_host="h2", target_host="h2"),
-            also=("accounting", "apart", "no_leaks")),
-)  # fmt: skip
-
-KILLERS = (*POWER, *RECORD, *IN_VERIFY_RESIZE, *INSIDE_OF_A_CELL)
+KILLERS = (*POWER, *RECORD, *IN_VERIFY_RESIZE)
 
 
 @pytest.mark.parametrize("killer", KILLERS, ids=str)

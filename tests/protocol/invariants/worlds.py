@@ -315,39 +315,6 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
     )
 
 
-def resized_inside() -> Truth:
-    """A server that went from h1 to h2 in its own cell, and waits there: one record tells of both."""
-    context = MigrationContext(
-        migration=MOVE, old_flavor=SMALL.name, new_flavor=BIG.name, old_zone="eu", kept={"v1": "a2"}
-    )
-    server = attrs.evolve(
-        record(EU, "h2", runs=True, is_volume_backed=False), flavor=BIG, old_flavor=SMALL, new_flavor=BIG,
-        vm_state=VmState.RESIZED, old_vm_state=VmState.ACTIVE, migration_context=context, version=9,
-    )  # fmt: skip
-    move = attrs.evolve(migration(MigrationStatus.FINISHED), target_cell=str(EU), target_host="h2", is_cross_cell=False)
-    return truth(
-        root=(
-            attrs.evolve(MAPPING, vcpus=2, memory_mb=1024, is_moved=True), *grouped("h1", "h2"),
-            Permit(server=S, number=2, holder=EU_H2), mirror(server, EU),
-            RequestSpec(server=S, flavor=BIG, availability_zone="eu"),
-        ),
-        eu=(
-            server, device("a3", is_root=False), move, *history("create"), *history("resize"),
-            allocation(MOVE, "h1", SMALL), Claim(server=S, host="h1"),
-            allocation(S, "h2", BIG), Claim(server=S, host="h2", migration=MOVE),
-        ),
-        us=(),
-        partners=(
-            Attachment(id="a2", volume="v1", server=S, device="/dev/vda"),
-            Attachment(id="a3", volume="v1", server=S, host=EU_H2, device="/dev/vda"),
-            PortBinding(port="p1", host="h1", server=S, is_active=False),
-            PortBinding(port="p1", host="h2", server=S, is_active=True),
-        ),
-        guests=(kept_disk(), guest(EU, "h2", runs=True, is_volume_backed=False, permit=2)),
-        goals=(Goal.CREATE, Goal.RESIZE),
-    )  # fmt: skip
-
-
 def active() -> Truth:
     return settled()
 
@@ -372,6 +339,4 @@ def verify_resize_volume_backed() -> Truth:
     return resized(is_volume_backed=True)
 
 
-WORLDS = (
-    active, stopped, volume_backed, verify_resize, verify_resize_stopped, verify_resize_volume_backed, resized_inside,
-)  # fmt: skip
+WORLDS = (active, stopped, volume_backed, verify_resize, verify_resize_stopped, verify_resize_volume_backed)
