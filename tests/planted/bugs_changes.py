@@ -13,7 +13,7 @@ from sim.cases.portfolio import CALM
 from tests.planted.planting import Patch, bug, new_effect, old_effect
 
 
-@bug("changes_kept", mix=CALM, since=7)
+@bug("changes_kept", mix=CALM, since=21)
 def commits_the_name_that_was_copied(patch: Patch) -> None:
     """What users change between the copy and the commit stays behind at the source."""
     patch.setattr(resize, "user_fields", lambda _original: {})

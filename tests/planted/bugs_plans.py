@@ -155,7 +155,7 @@ def asks_for_what_is_refused_for_ever(patch: Patch) -> None:
     replan(patch, (Goal.REVERT,), without("return_permit"))
 
 
-@bug("undo_whole", "one_host", number="23", mix=LOST, levels=(Level.LOOP,), since=3)
+@bug("undo_whole", "one_host", number="23", mix=LOST, levels=(Level.LOOP,), since=32)
 def reads_a_deadline_as_nothing_happened(patch: Patch) -> None:
     """A step that was not answered in time is given up, and not undone: it did not happen, did it."""
     patch.setattr("actors.kernel.conversation.PATIENCE_S", 0.0)
