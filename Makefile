@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TESTS ?= tests
+# One more than the two cores that CI has: some tests wait for real processes and brokers.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -21,7 +23,7 @@ sim: .venv/.ready ## hunt for two minutes, on all cores, for weather that breaks
 	@$(BIN)/cellferry sim hunt --for 2m --report build/sim-report
 
 test: setup ## run the tests (finds, starts or installs the services they need)
-	@$(BIN)/pytest -n 2 $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
 
 chaos: setup ## kill every process of real deployments at every point of every move; figures go to build/chaos.json
 	@$(BIN)/python -m tests.chaos

@@ -43,10 +43,11 @@ class Move:
         return Key(scope=self.scope, attempt=1, step=self.step, is_undo=self.is_undo)
 
 
+ACTS: Final = ("look", "carry", "refuse", "accept", "settle", "close", "renounce")
 #: Few keys, so that what is done is often done to one that is known.
 moves = st.lists(
     st.builds(
-        Move, st.sampled_from(("look", "carry", "refuse", "accept", "settle", "close")), st.sampled_from(("c1", "c2")),
+        Move, st.sampled_from(ACTS), st.sampled_from(("c1", "c2")),
         st.just("do"), st.booleans(), st.integers(1, 3), st.sampled_from(("s1", "s2")), st.integers(1, 3),
     ),
     min_size=5, max_size=30,
@@ -60,6 +61,9 @@ def on_dicts(memory: Memory, move: Move) -> str:
     if move.what == "close":
         memory.close(move.scope, move.server, move.epoch, min(move.lowest_open, move.epoch))
         return "closed"
+    if move.what == "renounce":
+        memory.renounce(move.epoch)
+        return "renounced"
     if move.what == "settle":
         memory.settle(command, reply_of(Done()))
         return "settled"
@@ -84,6 +88,9 @@ def in_sql(connection: Connection, move: Move) -> str:
         closing = Closing(conversation=move.scope, server=move.server, epoch=move.epoch, lowest_open=lowest_open)
         INBOX.close(connection, closing)
         return "closed"
+    if move.what == "renounce":
+        INBOX.renounce(connection, move.epoch)
+        return "renounced"
     done = reply_of(Done()).body
     if move.what == "settle":
         INBOX.settle(connection, command, reply=done, is_error=False)
