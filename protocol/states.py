@@ -26,6 +26,8 @@ class TaskState(StrEnum):
     SPAWNING = "spawning"
     POWERING_ON = "powering-on"
     POWERING_OFF = "powering-off"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
     RESIZE_PREP = "resize_prep"
     RESIZE_MIGRATING = "resize_migrating"
     RESIZE_MIGRATED = "resize_migrated"
@@ -65,6 +67,7 @@ class Goal(StrEnum):
     CREATE = "create"
     START = "start"
     STOP = "stop"
+    REBOOT = "reboot"
     ATTACH = "attach"
     DETACH = "detach"
     SWAP = "swap"
@@ -99,6 +102,8 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
             TaskState.SPAWNING,
             TaskState.POWERING_ON,
             TaskState.POWERING_OFF,
+            TaskState.REBOOTING,
+            TaskState.REBOOTING_HARD,
             TaskState.RESIZE_PREP,
             TaskState.RESIZE_REVERTING,
             TaskState.DELETING,
@@ -107,6 +112,8 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
     TaskState.SPAWNING: frozenset({None}),
     TaskState.POWERING_ON: frozenset({None}),
     TaskState.POWERING_OFF: frozenset({None}),
+    TaskState.REBOOTING: frozenset({None}),
+    TaskState.REBOOTING_HARD: frozenset({None}),
     TaskState.RESIZE_PREP: frozenset({None, TaskState.RESIZE_MIGRATING, TaskState.RESIZE_MIGRATED}),
     TaskState.RESIZE_MIGRATING: frozenset({None, TaskState.RESIZE_MIGRATED, TaskState.RESIZE_PREP}),
     TaskState.RESIZE_MIGRATED: frozenset(

@@ -43,7 +43,7 @@ LATE_S: Final = (0.1, 10.0)
 
 #: What users may want of a server that runs, and of one whose move waits for them.
 ACTIVE: Final = (
-    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
+    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.REBOOT, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
 )  # fmt: skip
 RESIZED: Final = (
     Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK

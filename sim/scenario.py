@@ -209,6 +209,10 @@ class Scenario(Weather):
         """Begin to stop a server."""
         return await self._place(Act.STOP, server)
 
+    async def reboot(self, server: str) -> Move:
+        """Begin to reboot a server."""
+        return await self._place(Act.REBOOT, server)
+
     async def attach(self, server: str, volume: str, *, device: str = "/dev/vdc") -> Move:
         """Begin to attach a volume, which is made if there is none of that name."""
         return await self._place(Act.ATTACH, server, volume=volume, device=device)

@@ -145,6 +145,7 @@ CONFIRM: Final = settle(Goal.CONFIRM)
 REVERT: Final = settle(Goal.REVERT)
 START: Final = power(Goal.START)
 STOP: Final = power(Goal.STOP)
+REBOOT: Final = power(Goal.REBOOT)
 DELETE: Final = DeleteServer(server=SERVER, origin=ORIGIN)
 
 

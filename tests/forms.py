@@ -33,7 +33,7 @@ _LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
 #: What an order may be for, where that is less than what any conversation may be for.
 _GOALS: Final[dict[type[Any], tuple[Goal, ...]]] = {
     SettleMove: (Goal.CONFIRM, Goal.REVERT),
-    PowerServer: (Goal.START, Goal.STOP),
+    PowerServer: (Goal.START, Goal.STOP, Goal.REBOOT),
     ChangeVolume: (Goal.ATTACH, Goal.DETACH, Goal.SWAP),
 }
 

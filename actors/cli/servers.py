@@ -269,6 +269,19 @@ for _goal, (_command, _help) in SIMPLE.items():
 
 @server.command()
 @click.argument("which", metavar="SERVER")
+@click.option("--hard", "is_hard", is_flag=True, help="Also when it is stopped: it runs then.")
+@orders
+def reboot(*, which: str, is_hard: bool, config: Path, waiting: Waiting, shape: Shape) -> None:
+    """Switch a server off and on again, on its host."""
+
+    def order(session: Session, server_id: str) -> Order:
+        return PowerServer(server=server_id, goal=Goal.REBOOT, origin=origin(session), is_hard=is_hard)
+
+    _order(config, which, "hard reboot" if is_hard else "reboot", order, waiting=waiting, shape=shape)
+
+
+@server.command()
+@click.argument("which", metavar="SERVER")
 @click.argument("volume")
 @click.option("--device", help="What its guest calls it; without, the next free one.")
 @orders

@@ -87,7 +87,7 @@ class StopGuest(Request[GuestReport]):
 
 @attrs.frozen(kw_only=True)
 class ResumeGuest(Request[GuestReport]):
-    """Undo of `StopGuest`: the guest holds a permit again, and runs if it did."""
+    """Undo of `StopGuest`, and of a reboot: the guest holds a permit (again), and runs if it did."""
 
     METHOD = Method(name="resume_guest", at=Role.HOST)
 

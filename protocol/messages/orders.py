@@ -105,13 +105,14 @@ class SettleMove(Request[Accepted]):
 
 @attrs.frozen(kw_only=True)
 class PowerServer(Request[Accepted]):
-    """Start or stop a server."""
+    """Start, stop or reboot a server; a hard reboot starts one that is stopped, too."""
 
     METHOD = Method(name="power_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal = attrs.field(validator=_one_of(Goal.START, Goal.STOP))
+    goal: Goal = attrs.field(validator=_one_of(Goal.START, Goal.STOP, Goal.REBOOT))
     origin: Origin
+    is_hard: bool = False  # Of a reboot.
 
 
 def _replacement(order: "ChangeVolume", _field: object, replacement: str) -> None:

@@ -159,7 +159,7 @@ SETTLE = (
 CREATE = parties.plan("create", (*PLACE, *BUILD, *SETTLE))
 
 
-# --- start and stop ----------------------------------------------------------------------------------------
+# --- start, stop and reboot --------------------------------------------------------------------------------
 
 
 def at_host(story: Story) -> Address:
@@ -185,29 +185,34 @@ def begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState |
     )  # fmt: skip
 
 
-def _is_start(story: Story) -> bool:
+def _order(story: Story) -> PowerServer:
     order = brief(story).order
     assert isinstance(order, PowerServer)
-    return order.goal is Goal.START
+    return order
+
+
+def _is_on(story: Story) -> bool:
+    return _order(story).goal is not Goal.STOP
 
 
 def _power(story: Story) -> hosts.PowerGuest:
-    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_is_start(story))
+    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_is_on(story))
 
 
 def _finish_power(story: Story) -> servers.FinishTask:
     return servers.FinishTask(
         server=story.server, action=parties.action(story),
-        vm_state=VmState.ACTIVE if _is_start(story) else VmState.STOPPED,
-        power_state=PowerState.RUNNING if _is_start(story) else PowerState.SHUTDOWN,
+        vm_state=VmState.ACTIVE if _is_on(story) else VmState.STOPPED,
+        power_state=PowerState.RUNNING if _is_on(story) else PowerState.SHUTDOWN,
     )  # fmt: skip
 
 
 def _undo_power(story: Story) -> hosts.PowerGuest:
-    former = story.reply("begin", ServerBundle).server.power_state
-    return hosts.PowerGuest(
-        server=story.server, permit=parties.held_permit(story), is_powered_on=former is PowerState.RUNNING
-    )
+    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_was_on(story))
+
+
+def _was_on(story: Story) -> bool:
+    return story.reply("begin", ServerBundle).server.power_state is PowerState.RUNNING
 
 
 def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
@@ -224,3 +229,43 @@ def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
 
 START = _power_plan(Goal.START, VmState.STOPPED, TaskState.POWERING_ON)
 STOP = _power_plan(Goal.STOP, VmState.ACTIVE, TaskState.POWERING_OFF)
+
+
+def _begin_reboot(story: Story) -> servers.BeginTask:
+    is_hard = _order(story).is_hard
+    return servers.BeginTask(
+        server=story.server, action=parties.action(story), action_name=Goal.REBOOT.value,
+        event="compute_reboot_instance", origin=_order(story).origin,
+        vm_states=(VmState.ACTIVE, VmState.STOPPED) if is_hard else (VmState.ACTIVE,),
+        task_state=TaskState.REBOOTING_HARD if is_hard else TaskState.REBOOTING,
+    )  # fmt: skip
+
+
+# Off and on again under one permit, which stays with the host all the while.
+REBOOT = parties.plan(
+    "reboot",
+    (
+        take(Goal.REBOOT),
+        Step(
+            name="begin", row="-", at=at_home, run=_begin_reboot,
+            undo=lambda story: servers.AbortTask(server=story.server, action=parties.action(story), cause=story.cause),
+        ),
+        Step(
+            name="switch_off", row="-", at=at_host,
+            run=lambda story: hosts.PowerGuest(
+                server=story.server, permit=parties.held_permit(story), is_powered_on=False
+            ),
+            # As it was; on a host that is fenced it is off in any case, and nothing is waited for.
+            undo=lambda story: hosts.ResumeGuest(
+                server=story.server, permit=parties.held_permit(story), is_powered_on=_was_on(story)
+            ),
+        ),
+        Step(
+            name="power", row="-", at=at_host, run=_power, settles=True,
+            undo=lambda story: hosts.PowerGuest(
+                server=story.server, permit=parties.held_permit(story), is_powered_on=False
+            ),
+        ),
+        Step(name="finish", row="-", at=at_home, run=_finish_power),
+    ),
+)  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Final
 
 from protocol.moves.confirm import CONFIRM
 from protocol.moves.delete import DELETE
-from protocol.moves.lifecycle import CREATE, START, STOP
+from protocol.moves.lifecycle import CREATE, REBOOT, START, STOP
 from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT
 from protocol.moves.volumes import ATTACH, DETACH, SWAP
@@ -16,6 +16,7 @@ PLANS: Final[dict[Goal, Plan]] = {
     Goal.CREATE: CREATE,
     Goal.START: START,
     Goal.STOP: STOP,
+    Goal.REBOOT: REBOOT,
     Goal.ATTACH: ATTACH,
     Goal.DETACH: DETACH,
     Goal.SWAP: SWAP,

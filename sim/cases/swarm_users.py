@@ -203,6 +203,7 @@ class _Author:
         errands: tuple[Callable[[], Op], ...] = (
             lambda: self._op(Act.STOP, after=after, at_s=at_s),
             lambda: self._op(Act.START, after=after, at_s=at_s),
+            lambda: self._op(Act.REBOOT, after=after, at_s=at_s),
             lambda: self._attach(after, at_s),
             lambda: self._attach(after, at_s),
             lambda: self._detach(after, at_s),

@@ -37,6 +37,7 @@ class Act(StrEnum):
     REVERT = "revert"
     START = "start"
     STOP = "stop"
+    REBOOT = "reboot"
     ATTACH = "attach"
     DETACH = "detach"
     SWAP = "swap"
@@ -97,7 +98,7 @@ class Op:
                 return MoveServer(server=self.server, flavor=flavor, host=self.host or None, origin=origin)
             case Act.CONFIRM | Act.REVERT:
                 return SettleMove(server=self.server, goal=Goal(self.act.value), origin=origin)
-            case Act.START | Act.STOP:
+            case Act.START | Act.STOP | Act.REBOOT:
                 return PowerServer(server=self.server, goal=Goal(self.act.value), origin=origin)
             case Act.ATTACH | Act.DETACH | Act.SWAP:
                 return ChangeVolume(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: The steps that decide whether an order can be carried out at all, as servers, hosts and volumes are just then.
 DECIDES: Final = frozenset(
     {
-        "take", "begin", "begin_move", "begin_confirm", "begin_revert", "choose_target", "take_place", "allocate",
-        "allocate_target", "find_block_device", "reserve_attachment", "add_block_device",
+        "take", "begin", "prove_source", "begin_move", "begin_confirm", "begin_revert", "choose_target", "take_place",
+        "allocate", "allocate_target", "find_block_device", "reserve_attachment", "add_block_device",
     }
 )  # fmt: skip
 

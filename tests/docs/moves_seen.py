@@ -218,6 +218,7 @@ async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
         found[f"{kind} delete"] = await watch.carry_out(DeleteServer(server=f"{kind}-delete", origin=ORIGIN))
     if kind == "stopped":
         found["start"] = await watch.power(f"{kind}-revert", Goal.START)
+        found["reboot"] = await watch.power(f"{kind}-revert", Goal.REBOOT)
 
 
 async def _watch_all() -> dict[str, Seen]:

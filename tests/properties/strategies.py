@@ -28,7 +28,7 @@ LAYOUTS: Final = ((3, 2), (3, 3), (4, 3), (5, 4))
 #: What a user may ask for: moves and their settling more often than the rest.
 ACTS: Final = (
     Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.CONFIRM, Act.REVERT,
-    Act.STOP, Act.START, Act.ATTACH, Act.DETACH, Act.SWAP,
+    Act.STOP, Act.START, Act.REBOOT, Act.ATTACH, Act.DETACH, Act.SWAP,
 )  # fmt: skip
 
 

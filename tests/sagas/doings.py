@@ -75,6 +75,7 @@ DOINGS: Final = (
     Doing(name="Create", goal=Goal.CREATE, before=()),
     Doing(name="Start", goal=Goal.START, before=("create", "stop")),
     Doing(name="Stop", goal=Goal.STOP),
+    Doing(name="Reboot", goal=Goal.REBOOT),
     Doing(name="Attach a volume", goal=Goal.ATTACH),
     Doing(name="Detach a volume", goal=Goal.DETACH),
     Doing(name="Swap a volume", goal=Goal.SWAP),

@@ -14,6 +14,7 @@ from protocol.moves import resize_story as told
 from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
 from protocol.moves.delete import DELETE as DELETE_PLAN
 from protocol.moves.lifecycle import CREATE
+from protocol.moves.lifecycle import REBOOT as REBOOT_PLAN
 from protocol.moves.lifecycle import START as START_PLAN
 from protocol.moves.lifecycle import STOP as STOP_PLAN
 from protocol.moves.resize import RESIZE
@@ -24,7 +25,20 @@ from protocol.saga import Plan, Step
 from protocol.states import MigrationStatus
 from sim.world import World
 from tests import clouds
-from tests.clouds import CONFIRM, DELETE, REVERT, START, STOP, Backing, Dump, broken_promises, building, cloud, dump
+from tests.clouds import (
+    CONFIRM,
+    DELETE,
+    REBOOT,
+    REVERT,
+    START,
+    STOP,
+    Backing,
+    Dump,
+    broken_promises,
+    building,
+    cloud,
+    dump,
+)
 from tests.sagas.trouble import How, Trouble, TroubledInbox, troubled_world
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +131,7 @@ CASES: Final = (
     Case(name="swap", plan=SWAP, before=ACTIVE, order=clouds.swap(), told_from="reserve_attachment"),
     Case(name="start", plan=START_PLAN, before=STOPPED, order=START, told_from="power"),
     Case(name="stop", plan=STOP_PLAN, before=ACTIVE, order=STOP, told_from="power"),
+    Case(name="reboot", plan=REBOOT_PLAN, before=ACTIVE, order=REBOOT, told_from="switch_off"),
 )  # fmt: skip
 #: So many steps fail in one world, one after the other: that each leaves nothing is what the next begins with.
 STEPS_A_WORLD: Final = 4

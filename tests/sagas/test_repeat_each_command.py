@@ -20,7 +20,7 @@ from protocol.states import Goal
 from sim.clock import run
 from sim.world import World
 from tests import clouds
-from tests.clouds import CONFIRM, DELETE, REVERT, START, STOP, WIDE, Backing, Dump, broken_promises, cloud, dump
+from tests.clouds import CONFIRM, DELETE, REBOOT, REVERT, START, STOP, WIDE, Backing, Dump, broken_promises, cloud, dump
 from tests.sagas.trouble import How, Trouble, TroubledInbox
 
 
@@ -85,9 +85,10 @@ def _is_command(envelope: Targeted) -> bool:
 
 #: Every plan has its part in these.
 STORY: Final[tuple[Order, ...]] = (
-    clouds.create(), STOP, START, clouds.migrate(clouds.NEAR_HOST), CONFIRM, clouds.migrate(clouds.SOURCE_HOST), REVERT,
-    clouds.swap(), clouds.resize(), clouds.attach(), clouds.swap("spare", "data"), clouds.detach(), REVERT,
-    clouds.migrate(), CONFIRM, clouds.resize(host=clouds.SOURCE_HOST), DELETE,
+    clouds.create(), STOP, START, REBOOT, clouds.migrate(clouds.NEAR_HOST), CONFIRM,
+    clouds.migrate(clouds.SOURCE_HOST), REVERT, clouds.swap(), clouds.resize(), clouds.attach(),
+    clouds.swap("spare", "data"), clouds.detach(), REVERT, clouds.migrate(), CONFIRM,
+    clouds.resize(host=clouds.SOURCE_HOST), DELETE,
 )  # fmt: skip
 VOLUME_STORY: Final[tuple[Order, ...]] = (clouds.create(Backing.VOLUME), clouds.resize(), REVERT)
 STORIES: Final = [

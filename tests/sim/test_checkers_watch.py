@@ -18,7 +18,7 @@ from protocol.truth import CallTruth, GuestTruth, Truth, VolumeTruth
 from sim.checkers import ORACLES, watch
 from sim.history import Broken, Called, Crashed, History, Noted, Paused, Resumed
 from tests.protocol.invariants import worlds
-from tests.sim import test_checkers, test_checkers_rest
+from tests.sim import test_checkers, test_checkers_changes, test_checkers_rest
 from tests.sim.histories import CONDUCTOR, DONE, NOWHERE, C, Hand, S
 
 OVERDUE: Final = attrs.evolve(NOWHERE, calls=(CallTruth(call="c1", answers=0, is_overdue=True),))
@@ -26,7 +26,7 @@ CALL: Final = Called(process="api/image", where="image", call="write", about="im
 #: Oracles that judge snapshots and ends, which their own tests show.
 AT_THE_END: Final = (
     "acknowledged_kept", "ends_in_time", "parked_truly", "status_graph", "one_open_move", "history_kept", "told_once",
-    "faults_kept",
+    "faults_kept", "changes_kept",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_every_oracle_has_a_history_that_keeps_its_promise_and_one_that_breaks_i
     """No oracle is there that nobody has seen fail."""
     shown = {oracle for oracle, _ in test_checkers.BROKEN} & {oracle for oracle, _ in test_checkers.KEPT}
     assert shown | set(AT_THE_END) == set(ORACLES)
-    source = Path(test_checkers_rest.__file__ or "").read_text()
+    source = "".join(Path(each.__file__ or "").read_text() for each in (test_checkers_rest, test_checkers_changes))
     assert all(f'"{name}"' in source for name in AT_THE_END)
 
 

@@ -26,7 +26,7 @@ STORIES: Final = {
     "reverted": story((Act.CREATE, CREATED), (Act.RESIZE, {"host": "h4"}), (Act.REVERT, {})),
     "stopped": story(
         (Act.CREATE, {"host": "h1"}), (Act.STOP, {}), (Act.MIGRATE, {"host": "h3"}), (Act.REVERT, {}), (Act.START, {}),
-        (Act.MIGRATE, {}), (Act.CONFIRM, {}),
+        (Act.REBOOT, {}), (Act.MIGRATE, {}), (Act.CONFIRM, {}),
     ),
     "attached": story(
         (Act.CREATE, CREATED), (Act.ATTACH, {"volume": "v2", "device": "/dev/vdc"}), (Act.RESIZE, {}),
