@@ -49,7 +49,7 @@ def does_not_ask_whether_it_is_fenced(patch: Patch) -> None:
     new_effect(patch, say.ConfirmPermits, confirm)
 
 
-@bug("no_leaks", mix=FENCED, levels=(Level.INNER,), since=44)
+@bug("no_leaks", mix=FENCED, levels=(Level.INNER,), since=317)
 def forgets_what_it_may_have_begun(patch: Patch) -> None:
     """An undo that comes when a fence is lifted finds nothing to clean: the host has forgotten the execute."""
     patch.setattr(SqlInbox, "renounce", SqlInbox._forget)  # noqa: SLF001 - the mistake is in there
