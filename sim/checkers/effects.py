@@ -52,7 +52,8 @@ class EpochsFence(Oracle):
         self._highest: dict[tuple[str, str], int] = {}
         self._floors: dict[str, int] = {}
         self._applied: set[str] = set()
-        self._served: set[tuple[str, str]] = set()  # Actors, and the conversations that had an effect there.
+        # By actor: the conversations of which an effect is remembered there, and the epoch of the last one.
+        self._served: dict[str, dict[str, int]] = {}
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of effects and of closings."""
@@ -62,7 +63,7 @@ class EpochsFence(Oracle):
 
     def _renounced(self, what: Renounced) -> None:
         actor = actor_of(what.process)
-        self._floors[actor] = max(self._floors.get(actor, 0), what.epoch)
+        self._forget(actor, what.epoch)
 
     def _carried(self, what: Carried) -> None:
         if not what.is_error:
@@ -79,14 +80,20 @@ class EpochsFence(Oracle):
             self.accuse(what.server, f"{actor} applies {what.key} under epoch {what.epoch}, after {highest}")
         self._highest[actor, what.server] = max(highest, what.epoch)
         self._applied.add(what.key)
-        self._served.add((actor, key.conversation))
+        self._served.setdefault(actor, {})[key.conversation] = what.epoch
 
     def _closed(self, what: Closed) -> None:
         actor = actor_of(what.process)
-        if (actor, what.conversation) in self._served:
+        if what.conversation in self._served.get(actor, {}):
             place = (actor, what.server)
             self._highest[place] = max(self._highest.get(place, 0), what.epoch)
-        self._floors[actor] = max(self._floors.get(actor, 0), what.lowest_open)
+        self._forget(actor, what.lowest_open)
+
+    def _forget(self, actor: str, lowest: int) -> None:
+        # Who is asked twice to close a conversation has forgotten it by then, and may be at the next one's commands.
+        self._floors[actor] = max(self._floors.get(actor, 0), lowest)
+        served = self._served.get(actor, {})
+        self._served[actor] = {name: epoch for name, epoch in served.items() if epoch >= lowest}
 
 
 class CarriedOnce(Oracle):

@@ -64,6 +64,17 @@ def applies_rising_epochs(hand: Hand) -> None:
     hand.carry(f"{C}:0:prepare_source:execute", epoch=5)
 
 
+@STORIES.keeps("epochs_fence")
+def applies_what_is_behind_a_second_closing(hand: Hand) -> None:
+    hand.begin()
+    hand.step("take")
+    hand.entry(Kind.END, payload=WELL)
+    hand.write(Closed(process=CELL, conversation=C, server=S, epoch=3, lowest_open=4))
+    hand.begin("c2", epoch=4)
+    hand.write(Closed(process=CELL, conversation=C, server=S, epoch=6, lowest_open=4))  # It has forgotten that it is.
+    hand.step("begin_move", conversation="c2", epoch=4)
+
+
 @STORIES.breaks("epochs_fence")
 def applies_an_older_epoch(hand: Hand) -> None:
     hand.begin()
