@@ -24,6 +24,7 @@ from actors.compute.drivers.process import ProcessDriver, inspect
 from actors.kernel.ports import Events, Queue, Store, Wire
 from actors.kernel.post import Post
 from actors.observing import PARTNERS, Observed, ObservedHost
+from actors.ops.inventory import host_record
 from actors.ops.settings import BROKERS, STORES, Cloud, SettingsError, check_url
 from actors.partners.files import FileImages, FileVolumes
 from actors.partners.memory import MemoryImages, MemoryVolumes
@@ -34,7 +35,6 @@ from actors.wire.memory import MemoryWire
 from actors.wire.rabbitmq import RabbitWire
 from actors.wire.topology import dead_letter_queue
 from protocol.cell_path import CellPath, host_mailbox
-from protocol.records import Host
 from protocol.truth import VolumeTruth
 
 MEMORY: Final = "memory"
@@ -334,11 +334,7 @@ class Parts:
                 return (assembly.network(ports, cell, store),)
 
     def _host(self, task: Task, store: Store) -> Member:
-        settings = (cloud := self.deployment.cloud).host(task.host)
-        record = Host(
-            name=settings.name, vcpus=settings.vcpus, memory_mb=settings.memory_mb, disk_gb=settings.disk_gb,
-            availability_zone=cloud.cell(task.cell).availability_zone, bandwidth_kbps=settings.bandwidth_kbps,
-        )  # fmt: skip
+        record = host_record(self.deployment.cloud, task.host)
         return assembly.host(
             self.ports, task.cell, record, store=store, driver=self.site.driver(task.host), images=self.site.images,
             volumes=self.site.volumes,

@@ -21,8 +21,8 @@ Functions here take values and give values that say what to do; `actors` does it
 - `records`: the rows that are kept; `states`: which state may follow which;
 - `journal`: what a conversation has intended and what came of it; `saga`: `next_command`, which reads off the journal
   what is next;
-- `moves/`: the plans: `resize`, `confirm`, `revert`, in `lifecycle` create, start and stop, in `volumes` attach, detach
-  and swap, each step beside its undo;
+- `moves/`: the plans: `resize`, `confirm`, `revert`, in `lifecycle` create, start, stop and reboot, in `volumes`
+  attach, detach and swap, each step beside its undo;
 - `effects/`: what each command does to the records of whoever gets it; `draft`: the rows that it works on;
 - `ids`: ids that follow from what they are made for.
 

@@ -1,4 +1,6 @@
-"""Create, start and stop: conversations of the same engine, with fewer steps."""
+"""Create, start, stop and reboot: conversations of the same engine, with fewer steps."""
+
+from collections.abc import Callable
 
 from protocol.cell_path import Address, host_mailbox
 from protocol.messages import hosts, partners, root, servers
@@ -179,6 +181,10 @@ def begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState |
             vm_states=states, task_state=task,
         )  # fmt: skip
 
+    return _beginning(run)
+
+
+def _beginning(run: Callable[[Story], servers.BeginTask]) -> Step:
     return Step(
         name="begin", row="-", at=at_home, run=run,
         undo=lambda story: servers.AbortTask(server=story.server, action=parties.action(story), cause=story.cause),
@@ -246,10 +252,7 @@ REBOOT = parties.plan(
     "reboot",
     (
         take(Goal.REBOOT),
-        Step(
-            name="begin", row="-", at=at_home, run=_begin_reboot,
-            undo=lambda story: servers.AbortTask(server=story.server, action=parties.action(story), cause=story.cause),
-        ),
+        _beginning(_begin_reboot),
         Step(
             name="switch_off", row="-", at=at_host,
             run=lambda story: hosts.PowerGuest(

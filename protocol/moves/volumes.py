@@ -1,5 +1,7 @@
 """Attach, detach and swap volumes: a revert carries back what was changed in VERIFY_RESIZE."""
 
+from collections.abc import Callable
+
 import attrs
 
 from protocol.messages import hosts, partners, servers
@@ -38,6 +40,17 @@ FIND = Step(
         server=story.server, volume=_change(story).volume, action=_change(story).goal.value
     ),
 )  # fmt: skip
+
+
+def _reserve(new: Callable[[Story], NewAttachment]) -> Step:
+    """Reserve a volume that nobody has, for the server alone; empty until it is connected."""
+    return Step(
+        name="reserve_attachment", row="-", at=at_root("volume"),
+        run=lambda story: partners.ReserveAttachments(server=story.server, attachments=(new(story),), is_new=True),
+        undo=lambda story: partners.DeleteAttachments(server=story.server, attachments=(_new_attachment(story),)),
+    )  # fmt: skip
+
+
 CONNECT_ATTACHMENT = Step(
     name="connect_attachment", row="-", at=at_root("volume"),
     run=lambda story: partners.ConnectAttachments(
@@ -76,20 +89,10 @@ ATTACH = parties.plan(
     (
         take(Goal.ATTACH),
         begin(Goal.ATTACH, "compute_attach_volume", CHANGEABLE, None),
-        Step(
-            name="reserve_attachment", row="-", at=at_root("volume"),
-            run=lambda story: partners.ReserveAttachments(
-                server=story.server,
-                attachments=(
-                    NewAttachment(
-                        id=_new_attachment(story), volume=_change(story).volume, device=_change(story).device
-                    ),
-                ),
-                is_new=True,
-            ),
-            undo=lambda story: partners.DeleteAttachments(
-                server=story.server, attachments=(_new_attachment(story),)
-            ),
+        _reserve(
+            lambda story: NewAttachment(
+                id=_new_attachment(story), volume=_change(story).volume, device=_change(story).device
+            )
         ),
         CONNECT_ATTACHMENT,
         Step(
@@ -153,21 +156,11 @@ SWAP = parties.plan(
         take(Goal.SWAP),
         begin(Goal.SWAP, "compute_swap_volume", SWAPPABLE, None),
         FIND,
-        Step(
-            name="reserve_attachment", row="-", at=at_root("volume"),
-            run=lambda story: partners.ReserveAttachments(
-                server=story.server,
-                attachments=(
-                    NewAttachment(
-                        id=_new_attachment(story), volume=_change(story).replacement, device=_found(story).device,
-                        copy_of=_found(story).volume,
-                    ),
-                ),
-                is_new=True,
-            ),
-            undo=lambda story: partners.DeleteAttachments(
-                server=story.server, attachments=(_new_attachment(story),)
-            ),
+        _reserve(
+            lambda story: NewAttachment(
+                id=_new_attachment(story), volume=_change(story).replacement, device=_found(story).device,
+                copy_of=_found(story).volume,
+            )
         ),
         CONNECT_ATTACHMENT,
         Step(

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from actors.ops.inventory import host_record
 from actors.ops.settings import load_cloud
 from protocol.cell_path import CellPath
 from protocol.errors import InvalidValue
@@ -75,20 +76,13 @@ class Layout:
     def load(cls, path: Path) -> "Layout":
         """Read a cloud's TOML file; raise `SettingsError` for what is wrong in it."""
         cloud = load_cloud(path)
-        zones = {cell.path: cell.availability_zone for cell in cloud.cells}
         return cls(
             cells=tuple(cell.path for cell in cloud.cells),
             hosts={host.name: host.cell for host in cloud.hosts},
             conductors=cloud.conductors,
             confirm_after_s=cloud.moves.confirm_after_s,
             crossing=cloud.moves.crossing,
-            records={
-                host.name: Host(
-                    name=host.name, vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb,
-                    availability_zone=zones[host.cell], bandwidth_kbps=host.bandwidth_kbps,
-                )
-                for host in cloud.hosts
-            },
+            records={host.name: host_record(cloud, host.name) for host in cloud.hosts},
         )  # fmt: skip
 
     @property
