@@ -11,7 +11,7 @@ from protocol.truth import CellTruth, Memory, Truth
 from sim.clock import run
 
 ROOT = CellPath.parse("api")
-OLD, NEW = (Mapping(server="s1", cell=cell, generation=at) for at, cell in enumerate(("api!eu", "api!us")))
+OLD, NEW, NEWER = (Mapping(server="s1", cell="api!eu", generation=generation) for generation in range(3))
 
 
 def reading(*rows: Record, waiting: int = 0) -> Truth:
@@ -26,6 +26,7 @@ def reading(*rows: Record, waiting: int = 0) -> Truth:
     [
         pytest.param((reading(OLD, waiting=1), reading(NEW)), id="news waits"),
         pytest.param((reading(OLD), reading(NEW)), id="news went from a store unread to one that had been read"),
+        pytest.param((reading(OLD), reading(NEW), reading(NEWER)), id="and so on, from store to store"),
         pytest.param((reading(OLD), reading(OLD, waiting=1), reading(NEW)), id="news is written between two readings"),
     ],
 )
