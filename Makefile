@@ -6,6 +6,9 @@ TESTS ?= tests
 # One more than the two cores that CI has: some tests wait for real processes and brokers.
 WORKERS ?= 3
 
+# What starts many processes would otherwise compile the same modules in each of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -29,7 +32,7 @@ chaos: setup ## kill every process of real deployments at every point of every m
 	@$(BIN)/python -m tests.chaos
 
 night: setup ## run for hours: every death, 1,000 seeds twice, long hunts; figures go to build/night.json
-	@CELLFERRY_PROFILE=night $(BIN)/pytest -n 2 --timeout 0 tests/properties
+	@CELLFERRY_PROFILE=night $(BIN)/pytest -n 2 --timeout 0 tests/fuzz tests/properties tests/sagas tests/scenarios/test_races_on_wires.py
 	@$(BIN)/python -m tests.seeds.night
 
 lint: setup ## check style, layout and spelling

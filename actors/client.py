@@ -146,6 +146,21 @@ class Client:
         """Read something, without a key."""
         return await self._post.call(to, request, budget_s=budget_s)
 
-    async def gather(self, request: Request[Any], *, budget_s: float = BUDGET_S) -> Gathered:
-        """Ask every cell of the tree something, without a key."""
-        return await self._post.gather(request, budget_s=budget_s)
+    async def send(self, to: Address, request: Request[R], *, server: str = "", budget_s: float = BUDGET_S) -> R:
+        """Send something once, under a key of its own unless it is a read; `CallTimeout` when no answer comes."""
+        return await self._post.call(to, request, stamp=self._fresh_stamp(request, server), budget_s=budget_s)
+
+    async def cast(self, to: Address, request: Request[Any], *, server: str = "") -> None:
+        """Send something once, and want no answer."""
+        await self._post.cast(to, request, stamp=self._fresh_stamp(request, server))
+
+    def _fresh_stamp(self, request: Request[Any], server: str) -> Stamp:
+        if type(request).METHOD.is_read:
+            return Stamp(server=server)
+        self._sequence += 1
+        return Stamp(server=server, key=Key.plain(self._incarnation, self._sequence))
+
+    async def gather(self, request: Request[Any], *, budget_s: float = BUDGET_S, include_self: bool = True) -> Gathered:
+        """Ask every cell of the tree, with `include_self` the root too; under a key what must not be done twice."""
+        stamp = Stamp() if type(request).METHOD.is_idempotent else self._fresh_stamp(request, "")
+        return await self._post.gather(request, budget_s=budget_s, include_self=include_self, stamp=stamp)

@@ -149,7 +149,9 @@ def _guest(host: str, cell: CellPath, state: GuestState) -> GuestTruth:
     boots = witness.boots if witness else ()
     return GuestTruth(
         server=state.server, host=host, cell=cell, is_defined=state.is_defined,
-        is_running=state.power is not Power.SHUTDOWN, has_disk=state.has_disk, permit=state.permit,
-        volumes=state.volumes, counter=witness.counter if witness else 0,
+        is_running=state.power.is_on, is_paused=state.power is Power.PAUSED,
+        is_suspended=state.power is Power.SUSPENDED, has_disk=state.has_disk, has_spare_disk=state.has_spare,
+        permit=state.permit, volumes=state.volumes, counter=witness.counter if witness else 0,
         boots=tuple(BootTruth(host=boot.host, permit=boot.permit, number=boot.number) for boot in boots),
+        image=witness.image if witness else "",
     )  # fmt: skip

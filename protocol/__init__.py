@@ -22,7 +22,7 @@ Functions here take values and give values that say what to do; `actors` does it
 - `journal`: what a conversation has intended and what came of it; `saga`: `next_command`, which reads off the journal
   what is next;
 - `moves/`: the plans: `resize`, `confirm`, `revert`, in `lifecycle` create, start, stop and reboot, in `volumes`
-  attach, detach and swap, each step beside its undo;
+  attach, detach and swap, each step beside its undo; `repair`, which removes what `leftovers` finds;
 - `effects/`: what each command does to the records of whoever gets it; `draft`: the rows that it works on;
 - `ids`: ids that follow from what they are made for.
 

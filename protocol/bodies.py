@@ -106,14 +106,21 @@ def to_plain(value: object) -> Any:
 
 def from_plain(plain: object, cls: type[T]) -> T:
     """Make a `cls` of plain data; raise `Malformed` where it does not fit."""
+    # What may be absent as well is of no class with a name.
+    value: T = value_from_plain(plain, cls, where=getattr(cls, "__name__", str(cls)))
+    return value
+
+
+def value_from_plain(plain: object, annotation: Any, *, where: str) -> Any:
+    """Make a value of any type that a field may have; raise `Malformed`, which names `where`, if it does not fit."""
     try:
-        return CONVERTER.structure(plain, cls)
+        return CONVERTER.structure(plain, annotation)
     except CellferryError as error:
-        raise Malformed(where=cls.__name__, what=str(error)) from error
+        raise Malformed(where=where, what=str(error)) from error
     except ForbiddenExtraKeysError as error:
-        raise Malformed(where=cls.__name__, what=f"unknown fields {sorted(error.extra_fields)}") from error
+        raise Malformed(where=where, what=f"unknown fields {sorted(error.extra_fields)}") from error
     except (BaseValidationError, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise Malformed(where=cls.__name__, what=f"{type(error).__name__}: {error}"[:500]) from error
+        raise Malformed(where=where, what=f"{type(error).__name__}: {error}"[:500]) from error
 
 
 def encode_body(value: object) -> bytes:

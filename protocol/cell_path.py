@@ -9,8 +9,12 @@ from protocol.errors import InvalidName
 
 SEPARATOR: Final = "!"
 MAILBOX_SEPARATOR: Final = "/"
+#: Of the actor that keeps a cell's records.
+CELL_MAILBOX: Final = "cell"
 #: How the mailboxes of compute hosts begin.
 HOST_PREFIX: Final = "host:"
+#: How the queues begin that answers come to.
+REPLIES: Final = "replies:"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 MAILBOX: Final = re.compile(r"[a-z0-9][a-z0-9._:!-]{0,190}")
 DEPTH_MAX: Final = 16
@@ -99,6 +103,16 @@ class Address:
     def __str__(self) -> str:
         """Write it as `parse` reads it."""
         return f"{self.cell}{MAILBOX_SEPARATOR}{self.mailbox}"
+
+
+def speaks_for(source: Address, cell: CellPath | str) -> bool:
+    """Tell whether that actor is the one that keeps the records of that cell, and so may tell others of them."""
+    return source.mailbox == CELL_MAILBOX and str(source.cell) == str(cell)
+
+
+def replies_of(mailbox: str, slot: str) -> str:
+    """Name the queue to which answers come to one replica of an actor."""
+    return f"{REPLIES}{mailbox}:{slot}"
 
 
 def host_mailbox(host: str) -> str:

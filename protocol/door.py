@@ -1,4 +1,4 @@
-"""What bars a move at the door, before anything of the server is touched: pure, and by name.
+"""What bars an order at the door, before anything of the server is touched: pure, and by name.
 
 What a guest has of its host alone would be lost on the way, so a server that has such a thing does not move.
 """
@@ -11,12 +11,16 @@ from protocol.errors import (
     CannotMigrateToSameHost,
     CannotTravel,
     CellferryError,
+    CellFrozen,
     DiskTooSmall,
     HostFenced,
     InvalidState,
 )
-from protocol.records import Flavor, Server
+from protocol.records import CellFreeze, Flavor, Server
+from protocol.states import Goal
 
+#: What is said of a freeze for which no reason was given.
+UNTOLD: Final = "no reason was given"
 #: Extra specs of a flavor that give a guest something of its host, and what that is.
 BOUND: Final[dict[str, str]] = {
     "accel:device_profile": "accelerators",
@@ -38,6 +42,19 @@ NOTHING: Final[dict[str, frozenset[str]]] = {
     "hw:mem_page_size": frozenset({"small", "any"}),
     "hw:mem_encryption": frozenset({"false", "False"}),
 }
+
+#: What a frozen cell still lets in: the end of a move that had begun before.
+LET_IN: Final = frozenset({Goal.CONFIRM, Goal.REVERT})
+
+
+def bars_order(freeze: CellFreeze | None, goal: Goal | None = None) -> CellFrozen | None:
+    """Tell why a cell lets nothing begin that changes a server of it (None: a change of no goal); None: it does.
+
+    All that is asked of a frozen cell is decided here.  What had begun before is not asked again, and so goes on.
+    """
+    if freeze is None or goal in LET_IN:
+        return None
+    return CellFrozen(cell=freeze.cell, reason=freeze.reason or UNTOLD)
 
 
 def bound_to_host(flavor: Flavor) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How a participant decides purely: the rows that a command named come in, the changed rows go out."""
+"""How a participant decides purely: the rows that a command named come in, the changed rows go out, and some news."""
 
 from collections.abc import Mapping
 from operator import attrgetter
@@ -6,8 +6,11 @@ from typing import Any, Final, TypeVar, cast
 
 import attrs
 
+from protocol.cell_path import Address
+from protocol.envelope import Key
 from protocol.errors import NotFound
 from protocol.records import Record
+from protocol.requests import Request
 
 R = TypeVar("R", bound=Record)
 #: Where a row is: its class and its key.
@@ -35,11 +38,32 @@ def need(record: type[Record], /, **where: str | bool) -> Need:
 
 
 @attrs.frozen(kw_only=True)
+class News:
+    """A message that a change calls for; the same change always has the same id."""
+
+    id: str
+    target: Address
+    server: str
+    request: Request[Any]
+    #: What it tells of, and how new it is: older news of the same need not be told any more.
+    about: str = ""
+    rank: int = 0
+    #: A plain call's: for who takes what he is told only once, and only under a key.
+    key: Key | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Changes:
-    """What a command did: the rows to write and the rows to delete."""
+    """What a command did: the rows to write, the rows to delete, and what others are to be told besides."""
 
     puts: tuple[Record, ...] = ()
     drops: tuple[Record, ...] = ()
+    tells: tuple[News, ...] = ()
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether there is anything to save."""
+        return bool(self.puts or self.drops)
 
 
 NO_CHANGES: Final = Changes()
@@ -54,6 +78,7 @@ class Draft:
         # By class and key, as they were read and as they are now; neither until the first is written.
         self._before: dict[At, Record] = {}
         self._now: dict[At, Record] | None = None
+        self._tells: tuple[News, ...] = ()
 
     def all(self, record: type[R], /, **where: str | bool) -> tuple[R, ...]:
         """List the rows of that class with those values, by key."""
@@ -97,14 +122,18 @@ class Draft:
         """Delete the row; it is no error when there is none."""
         self._written().pop((type(row), row.key), None)
 
+    def tell(self, news: News) -> None:
+        """Have something told that does not follow from the rows."""
+        self._tells += (news,)
+
     def changes(self) -> Changes:
-        """Tell what differs from what was read."""
+        """Tell what differs from what was read, and what is to be told."""
         if self._now is None:
-            return NO_CHANGES
+            return Changes(tells=self._tells) if self._tells else NO_CHANGES
         before = self._before
         puts = tuple([row for at, row in self._now.items() if _differs(before.get(at), row)])
         drops = tuple([row for at, row in before.items() if at not in self._now])
-        return Changes(puts=puts, drops=drops)
+        return Changes(puts=puts, drops=drops, tells=self._tells)
 
     def _written(self) -> dict[At, Record]:
         if self._now is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from protocol.messages import hosts
+from protocol.messages import hosts, live, rebuilding
 from protocol.messages.hosts import GuestReport
 from protocol.records import OwedAct
 from protocol.requests import Done, Poison, Request
@@ -31,9 +31,9 @@ def worth(request: Request[Any], *, host: str) -> Worth | None:
         case hosts.StopGuest():
             # What the guest was before nobody can tell any more: off it stays, until its user starts it.
             found = _done(server, host, Owed.OFF, reply=_off(None))
-        case hosts.PowerGuest(is_powered_on=False):
+        case hosts.PowerGuest(state=PowerState.SHUTDOWN):
             found = _done(server, host, Owed.OFF, reply=_off(request.permit))
-        case hosts.ResumeGuest():
+        case hosts.ResumeGuest() | live.RestoreGuest():
             # A guest that has its permit back, and does not run: so it is with every guest of a machine that is off.
             found = Worth(acts=(), reply=_off(request.permit))
         case hosts.DetachGuest():
@@ -42,6 +42,10 @@ def worth(request: Request[Any], *, host: str) -> Worth | None:
             found = _done(server, host, Owed.DESTROY)
         case hosts.DisconnectVolume():
             found = _done(server, host, Owed.DISCONNECT, volume=request.volume)
+        case rebuilding.KeepDisk():
+            found = _done(server, host, Owed.KEEP_DISK)
+        case rebuilding.RestoreDisk():
+            found = _done(server, host, Owed.RESTORE_DISK)
         case Poison():
             # What the host was told before is void when its fence is lifted.
             found = Worth(acts=(), reply=Done())

@@ -53,7 +53,7 @@ class Gather:
     @property
     def is_complete(self) -> bool:
         """Tell whether there is nothing left to wait for."""
-        return not self.missing
+        return len(self._arrived) == len(self.expected) + self.has_own
 
     def arrive(self, neighbour: CellPath, answers: tuple[CellAnswer, ...]) -> "Gather":
         """Take a neighbour's list; one that it may not give is replaced by a single error named for it."""
@@ -87,7 +87,8 @@ class Gather:
         return tuple(answer for cell in cells for answer in self._arrived[cell])
 
     def _take(self, cell: CellPath, answers: tuple[CellAnswer, ...]) -> "Gather":
-        if cell not in self.missing:
+        is_expected = cell in self.expected or (self.has_own and cell == self.here)
+        if cell in self._arrived or not is_expected:
             return attrs.evolve(self, accepted=False)
         return attrs.evolve(self, arrived={**self._arrived, cell: answers}, accepted=True)
 

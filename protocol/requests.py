@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
 
 import attrs
 
+from protocol.cell_path import Address
 from protocol.gather import CellAnswer
 
 R_co = TypeVar("R_co", covariant=True)
@@ -16,6 +17,7 @@ class Role(StrEnum):
 
     CELL = "cell"
     HOST = "host"
+    LINK = "link"
     CONDUCTOR = "conductor"
     IMAGE = "image"
     VOLUME = "volume"
@@ -37,6 +39,7 @@ class Form(StrEnum):
 
     TARGETED = "targeted"
     BROADCAST = "broadcast"
+    EITHER = "either"  # One cell is asked, or every one: the sender's choice.
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +52,16 @@ class Method:
     form: Form = Form.TARGETED
     is_idempotent: bool = True
     schema: int = 1
+    reference: str = ""  # The method of Nova's cells that it stands for, by its name there; empty: of none.
     is_for_people: bool = False  # Only people ask it, to look or to hurry: no conversation does.
+    is_read: bool = False  # It changes nothing, so whoever likes may ask it.
+    #: No conversation sends it: only work that goes on by itself, and may be switched off; or a cell that was asked.
+    is_routine: bool = False
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Tell whether it may be sent by hand: not what needs the key and the epoch of a conversation."""
+        return self.is_read or self.is_for_people or bool(self.reference) or self.at is Role.CONDUCTOR
 
 
 #: A listing gives no more at once: its reply must fit into a frame.
@@ -74,6 +86,10 @@ class Request(Generic[R_co]):
             if arguments := get_args(base):
                 return arguments[0]  # type: ignore[no-any-return]  # get_args is untyped
         raise AssertionError(f"{cls.__name__} names no reply")
+
+    def may_come_from(self, source: Address) -> bool:  # noqa: ARG002 - what says nothing in anybody's name may come
+        """Tell, of a request that came up the tree, whether its sender may speak for what it is about."""
+        return True
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ under an epoch below that of the closing, and be fenced by it.  A conversation t
 by a step of its plan: whoever of the two the other's closing fences asks again under the next epoch, and both get on.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -111,6 +111,22 @@ def no_objection(_story: Story, _reply: Any) -> CellferryError | None:
 
 
 @attrs.frozen(kw_only=True)
+class Retries:
+    """How often a choice that had nothing to choose from is made anew, and how long after the last time."""
+
+    times: int = 0
+    pause_s: float = 0.0
+
+
+NO_RETRIES: Final = Retries()
+
+
+def no_retries(_: Story) -> Retries:
+    """End the attempts with the first choice that has nothing left to choose from."""
+    return NO_RETRIES
+
+
+@attrs.frozen(kw_only=True)
 class Step:
     """One exchange with one actor, and its way back."""
 
@@ -124,12 +140,18 @@ class Step:
     #: Reads an answer as a refusal (a choice with nothing to choose from).
     objection: Callable[[Story, Any], CellferryError | None] = no_objection
     in_attempt: bool = False
+    #: Of the first step of an attempt, the choice: whether it is made anew when there was nothing to choose.
+    retries: Callable[[Story], Retries] = no_retries
+    #: How many times it is done, each with a number of its own: the attempt of the story tells which.  None: once.
+    #: A plan that does something several times makes no attempts.
+    times: Callable[[Story], int] | None = None
     is_read: bool = False  # Changes nothing anywhere: needs no key and no undo.
     settles: bool = False
     #: For how long at most it is asked again while its outcome is unknown; None: as long as others are.
     patience_s: float | None = None
-    #: Says what it means that its outcome stayed unknown, when it may be refused for that.
-    unanswered: Callable[[Story, CellferryError], CellferryError] = as_it_came
+    #: Says what it means that its outcome stayed unknown, when it may be refused for that: the error that it is refused
+    #: with; or, of a read that the conversation can do without, the reply that stands for the answer.
+    unanswered: Callable[[Story, CellferryError], Any] = as_it_came
 
     def budget_s(self, most_s: float, *, waited_s: float) -> float:
         """Tell how long one try may take: of a read half of its own patience at most, and never longer than that lasts.
@@ -140,9 +162,15 @@ class Step:
             return most_s
         return min(most_s, max(min(self.patience_s / 2, self.patience_s - waited_s), TRY_S_MIN))
 
-    def refusal(self, story: Story, error: CellferryError) -> CellferryError:
-        """Give the error that it is refused with."""
+    def outcome(self, story: Story, error: CellferryError) -> Any:
+        """Give the error that it is refused with; or the reply that stands for an answer which did not come."""
         return self.unanswered(story, error) if error.is_retryable else error
+
+    def numbers(self, story: Story) -> Iterable[int]:
+        """Give the number of each time that it is done; 0: it is done once, and has none."""
+        if self.times is None:
+            return (story.attempt if self.in_attempt else 0,)
+        return range(1, self.times(story) + 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +190,7 @@ class Plan:
 
     def __attrs_post_init__(self) -> None:
         """Index the steps."""
+        assert not any(each.in_attempt for each in self.steps) or all(each.times is None for each in self.steps)
         object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
         object.__setattr__(self, "settling", frozenset(step.name for step in self.steps if step.settles))
 
@@ -182,6 +211,7 @@ class Send:
     request: Request[Any]
     key: Key
     must_succeed: bool  # A refusal changes nothing: it is to be sent until it is done.
+    pause_s: float = 0.0  # It is not to be begun before that has passed.
 
 
 @attrs.frozen
@@ -226,7 +256,7 @@ def next_command(plan: Plan, journal: Journal) -> Decision:
         return CloseAll(receivers(plan, journal))
     if journal.facts.aborted is not None:
         return _undo_all(plan, journal)
-    refusal = _refusal(journal)
+    refusal = _refusal(plan, journal)
     if refusal is None:
         return _forward(plan, journal, _attempt(journal))
     return _backward(plan, journal, refusal)
@@ -253,34 +283,44 @@ def may_be_aborted(plan: Plan, journal: Journal) -> bool:
     is_over = journal.entries[-1].kind in {Kind.END, Kind.CLOSED, Kind.RELEASED}
     if is_over or journal.facts.aborted is not None or is_settled(plan, journal):
         return False
-    refusal = _refusal(journal)
-    return refusal is None or not _ends_attempts(plan, refusal)
+    refusal = _refusal(plan, journal)
+    return refusal is None or not _ends_attempts(plan, journal, refusal)
 
 
 def _forward(plan: Plan, journal: Journal, attempt: int) -> Decision:
     story = Story(journal, attempt)
     done = journal.facts.done
     for step in plan.steps:
-        numbered = attempt if step.in_attempt else 0
-        if (step.name, numbered, False) not in done and step.when(story):
-            return _send(step, story, numbered, is_undo=False, must_succeed=is_settled(plan, journal))
+        for numbered in step.numbers(story):
+            if (step.name, numbered, False) not in done and step.when(story):
+                own = story if step.times is None else Story(journal, numbered)
+                return _send(step, own, numbered, is_undo=False, must_succeed=is_settled(plan, journal))
     return Finish(Ending(is_success=True))
 
 
 def _backward(plan: Plan, journal: Journal, refusal: Entry) -> Decision:
-    if _ends_attempts(plan, refusal):
+    if _ends_attempts(plan, journal, refusal):
         return _undo_all(plan, journal)
     for entry in _to_undo(plan, journal):
         if entry.attempt == refusal.attempt:
             return _undo(plan, journal, entry)
-    return _forward(plan, journal, refusal.attempt + 1)
+    decision = _forward(plan, journal, refusal.attempt + 1)
+    if isinstance(decision, Send) and decision.step.name == refusal.step:
+        # It is the choice itself that was refused: what there is to choose from changes with time.
+        pause_s = decision.step.retries(Story(journal, refusal.attempt)).pause_s
+        return attrs.evolve(decision, pause_s=pause_s)
+    return decision
 
 
-def _ends_attempts(plan: Plan, refusal: Entry) -> bool:
+def _ends_attempts(plan: Plan, journal: Journal, refusal: Entry) -> bool:
     step = plan.step(refusal.step)
-    # Only a choice with nothing left to choose from ends the attempts: it is their first step.
-    is_last = next(each for each in plan.steps if each.in_attempt) is step if step.in_attempt else True
-    return is_last or refusal.attempt >= ATTEMPTS_MAX
+    if not step.in_attempt or refusal.attempt >= ATTEMPTS_MAX:
+        return True
+    if next(each for each in plan.steps if each.in_attempt) is not step:
+        return False
+    # Only a choice with nothing left to choose from ends the attempts, unless it is to be made anew.
+    refused = sum(each.kind is Kind.REFUSED and each.step == step.name for each in journal.entries)
+    return refused > step.retries(Story(journal, refusal.attempt)).times
 
 
 def _undo_all(plan: Plan, journal: Journal) -> Decision:
@@ -330,8 +370,9 @@ def _first_cause(journal: Journal) -> ErrorReport:
     return read(first.payload, ErrorReport)
 
 
-def _refusal(journal: Journal) -> Entry | None:
+def _refusal(plan: Plan, journal: Journal) -> Entry | None:
     """Give the refusal that is being dealt with: the last one, unless a later attempt has begun since."""
     entry = journal.facts.refusal
-    is_open = entry is not None and _attempt(journal) == (entry.attempt or _attempt(journal))
-    return entry if is_open else None
+    if entry is None or not plan.step(entry.step).in_attempt:
+        return entry
+    return entry if _attempt(journal) == entry.attempt else None

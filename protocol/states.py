@@ -15,6 +15,9 @@ class VmState(StrEnum):
     BUILDING = "building"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    SOFT_DELETED = "soft-delete"
     RESIZED = "resized"
     ERROR = "error"
     DELETED = "deleted"
@@ -28,12 +31,24 @@ class TaskState(StrEnum):
     POWERING_OFF = "powering-off"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    SOFT_DELETING = "soft-deleting"
+    RESTORING = "restoring"
     RESIZE_PREP = "resize_prep"
     RESIZE_MIGRATING = "resize_migrating"
     RESIZE_MIGRATED = "resize_migrated"
     RESIZE_FINISH = "resize_finish"
     RESIZE_REVERTING = "resize_reverting"
     DELETING = "deleting"
+    IMAGE_SNAPSHOT_PENDING = "image_snapshot_pending"
+    IMAGE_BACKUP = "image_backup"
+    IMAGE_UPLOADING = "image_uploading"
+    MIGRATING = "migrating"
+    REBUILDING = "rebuilding"
+    REBUILD_SPAWNING = "rebuild_spawning"
 
 
 class PowerState(IntEnum):
@@ -59,6 +74,7 @@ class MigrationStatus(StrEnum):
     REVERTING = "reverting"
     REVERTED = "reverted"
     ERROR = "error"
+    COMPLETED = "completed"
 
 
 class Goal(StrEnum):
@@ -68,6 +84,12 @@ class Goal(StrEnum):
     START = "start"
     STOP = "stop"
     REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    SOFT_DELETE = "soft_delete"
+    RESTORE = "restore"
     ATTACH = "attach"
     DETACH = "detach"
     SWAP = "swap"
@@ -76,6 +98,34 @@ class Goal(StrEnum):
     CONFIRM = "confirm"
     REVERT = "revert"
     DELETE = "delete"
+    REPAIR = "repair"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    REBUILD = "rebuild"
+    LIVE_MIGRATE = "live_migrate"
+    RESET_NETWORK = "reset_network"
+    INJECT_NETWORK_INFO = "inject_network_info"
+
+
+#: What histories call an action, where that is not what its goal is called.
+_ACTIONS: Final = {
+    Goal.ATTACH: "attach_volume",
+    Goal.DETACH: "detach_volume",
+    Goal.SWAP: "swap_volume",
+    Goal.SOFT_DELETE: "softDelete",
+    Goal.CONFIRM: "confirmResize",
+    Goal.REVERT: "revertResize",
+    Goal.SNAPSHOT: "createImage",
+    Goal.BACKUP: "createBackup",
+    Goal.LIVE_MIGRATE: "live-migration",
+    Goal.RESET_NETWORK: "resetNetwork",
+    Goal.INJECT_NETWORK_INFO: "injectNetworkInfo",
+}
+
+
+def action_name(goal: Goal) -> str:
+    """Tell what a server's history calls an action with this goal."""
+    return _ACTIONS.get(goal, goal.value)
 
 
 class Policy(StrEnum):
@@ -89,6 +139,8 @@ class Owed(StrEnum):
 
     OFF = "off"
     DISCONNECT = "disconnect"
+    KEEP_DISK = "keep_disk"
+    RESTORE_DISK = "restore_disk"
     DETACH = "detach"
     DESTROY = "destroy"
 
@@ -104,9 +156,19 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
             TaskState.POWERING_OFF,
             TaskState.REBOOTING,
             TaskState.REBOOTING_HARD,
+            TaskState.PAUSING,
+            TaskState.UNPAUSING,
+            TaskState.SUSPENDING,
+            TaskState.RESUMING,
+            TaskState.SOFT_DELETING,
+            TaskState.RESTORING,
             TaskState.RESIZE_PREP,
             TaskState.RESIZE_REVERTING,
             TaskState.DELETING,
+            TaskState.IMAGE_SNAPSHOT_PENDING,
+            TaskState.IMAGE_BACKUP,
+            TaskState.REBUILDING,
+            TaskState.MIGRATING,
         }
     ),
     TaskState.SPAWNING: frozenset({None}),
@@ -114,6 +176,12 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
     TaskState.POWERING_OFF: frozenset({None}),
     TaskState.REBOOTING: frozenset({None}),
     TaskState.REBOOTING_HARD: frozenset({None}),
+    TaskState.PAUSING: frozenset({None}),
+    TaskState.UNPAUSING: frozenset({None}),
+    TaskState.SUSPENDING: frozenset({None}),
+    TaskState.RESUMING: frozenset({None}),
+    TaskState.SOFT_DELETING: frozenset({None}),
+    TaskState.RESTORING: frozenset({None}),
     TaskState.RESIZE_PREP: frozenset({None, TaskState.RESIZE_MIGRATING, TaskState.RESIZE_MIGRATED}),
     TaskState.RESIZE_MIGRATING: frozenset({None, TaskState.RESIZE_MIGRATED, TaskState.RESIZE_PREP}),
     TaskState.RESIZE_MIGRATED: frozenset(
@@ -122,12 +190,34 @@ TASK_TRANSITIONS: Final[dict[TaskState | None, frozenset[TaskState | None]]] = {
     TaskState.RESIZE_FINISH: frozenset({None, TaskState.RESIZE_MIGRATED}),
     TaskState.RESIZE_REVERTING: frozenset({None, TaskState.RESIZE_MIGRATED}),
     TaskState.DELETING: frozenset({None}),
+    TaskState.IMAGE_SNAPSHOT_PENDING: frozenset({None, TaskState.IMAGE_UPLOADING}),
+    TaskState.IMAGE_BACKUP: frozenset({None, TaskState.IMAGE_UPLOADING}),
+    TaskState.MIGRATING: frozenset({None}),
+    TaskState.REBUILDING: frozenset({None, TaskState.REBUILD_SPAWNING}),
+    TaskState.REBUILD_SPAWNING: frozenset({None, TaskState.REBUILDING}),
+    TaskState.IMAGE_UPLOADING: frozenset({None, TaskState.IMAGE_SNAPSHOT_PENDING, TaskState.IMAGE_BACKUP}),
 }
 
 VM_TRANSITIONS: Final[dict[VmState, frozenset[VmState]]] = {
     VmState.BUILDING: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR, VmState.DELETED}),
-    VmState.ACTIVE: frozenset({VmState.STOPPED, VmState.RESIZED, VmState.ERROR, VmState.DELETED}),
-    VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.RESIZED, VmState.ERROR, VmState.DELETED}),
+    VmState.ACTIVE: frozenset(
+        {
+            VmState.STOPPED,
+            VmState.PAUSED,
+            VmState.SUSPENDED,
+            VmState.SOFT_DELETED,
+            VmState.RESIZED,
+            VmState.ERROR,
+            VmState.DELETED,
+        }
+    ),
+    VmState.STOPPED: frozenset({VmState.ACTIVE, VmState.SOFT_DELETED, VmState.RESIZED, VmState.ERROR, VmState.DELETED}),
+    # One that died by itself is stopped.
+    VmState.PAUSED: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.SOFT_DELETED, VmState.ERROR, VmState.DELETED}),
+    VmState.SUSPENDED: frozenset(
+        {VmState.ACTIVE, VmState.STOPPED, VmState.SOFT_DELETED, VmState.ERROR, VmState.DELETED}
+    ),
+    VmState.SOFT_DELETED: frozenset({VmState.ACTIVE, VmState.ERROR, VmState.DELETED}),
     VmState.RESIZED: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR, VmState.DELETED}),
     VmState.ERROR: frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.DELETED}),
     VmState.DELETED: frozenset(),
@@ -135,7 +225,7 @@ VM_TRANSITIONS: Final[dict[VmState, frozenset[VmState]]] = {
 
 MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] = {
     MigrationStatus.PRE_MIGRATING: frozenset(
-        {MigrationStatus.MIGRATING, MigrationStatus.FINISHED, MigrationStatus.ERROR}
+        {MigrationStatus.MIGRATING, MigrationStatus.FINISHED, MigrationStatus.ERROR, MigrationStatus.COMPLETED}
     ),
     MigrationStatus.MIGRATING: frozenset(
         {MigrationStatus.POST_MIGRATING, MigrationStatus.PRE_MIGRATING, MigrationStatus.ERROR}
@@ -157,10 +247,13 @@ MIGRATION_TRANSITIONS: Final[dict[MigrationStatus, frozenset[MigrationStatus]]] 
     MigrationStatus.CONFIRMED: frozenset(),
     MigrationStatus.REVERTED: frozenset(),
     MigrationStatus.ERROR: frozenset(),
+    MigrationStatus.COMPLETED: frozenset(),
 }
 
 #: A move is over when its record is in one of these.
-TERMINAL: Final = frozenset({MigrationStatus.CONFIRMED, MigrationStatus.REVERTED, MigrationStatus.ERROR})
+TERMINAL: Final = frozenset(
+    {MigrationStatus.CONFIRMED, MigrationStatus.REVERTED, MigrationStatus.ERROR, MigrationStatus.COMPLETED}
+)
 
 
 def check_task(server: str, found: TaskState | None, after: TaskState | None) -> None:

@@ -10,7 +10,7 @@ import attrs
 from protocol.cell_path import CellPath
 from protocol.records import Record
 from protocol.requests import Gathered
-from protocol.states import Goal
+from protocol.states import Goal, PowerState
 
 R = TypeVar("R", bound=Record)
 
@@ -53,12 +53,23 @@ class GuestTruth:
     host: str
     cell: CellPath
     is_defined: bool
-    is_running: bool
+    is_running: bool  # It is there, counting or held.
     has_disk: bool
+    has_spare_disk: bool = attrs.field(default=False, kw_only=True)  # Another root disk beside it.
     permit: int | None
     volumes: tuple[str, ...]
     counter: int
     boots: tuple[BootTruth, ...]
+    is_paused: bool = False  # It is there, and held.
+    is_suspended: bool = False  # It is not there, and goes on where it was when it is resumed.
+    image: str = ""  # What its root disk was made from, where that says: after a move, the snapshot.
+
+    @property
+    def power(self) -> PowerState:
+        """What it does."""
+        if self.is_running:
+            return PowerState.PAUSED if self.is_paused else PowerState.RUNNING
+        return PowerState.SUSPENDED if self.is_suspended else PowerState.SHUTDOWN
 
 
 @attrs.frozen(kw_only=True)

@@ -44,6 +44,7 @@ class Machines:
         self._member_of = member_of
         self._events_of = events_of
         self._runs: Counter[str] = Counter()
+        self._members: dict[str, Member] = {}
         self._tasks: TaskGroup | None = None
         self._healed = anyio.Event()
         self.held: set[str] = set()  # Processes that stay down, healed or not, until whoever holds them lets them go.
@@ -82,6 +83,19 @@ class Machines:
         self._thaw(process)
         self.spawn(self._restart, name, down_s)
         return True
+
+    async def drain(self, name: str, *, down_s: float) -> bool:
+        """Have a process finish what it has taken and leave, as SIGTERM does; then start it again.
+
+        Tell whether it was gone by itself: it may be killed meanwhile, and one that cannot leave is.
+        """
+        process = self.live.get(name)
+        leave = self._members[name].leave if name in self._members else None
+        with anyio.CancelScope() as scope:
+            if process is not None and leave is not None:
+                process.when_cut.append(scope.cancel)
+                await leave()
+        return process is not None and self.live.get(name) is process and self.kill(name, down_s=down_s)
 
     def pause(self, name: str, *, for_s: float, ended: Callable[[int], None] = lambda _held: None) -> bool:
         """Have a process stand still; `ended` hears how many of its steps had to wait.  Tell whether it did go."""
@@ -143,7 +157,7 @@ class Machines:
         OWNER.set(process.owner)
         self._history.record(Started(process=name, run=process.run))
         with anyio.CancelScope() as process.scope:
-            member = self._member_of(process)
+            member = self._members[name] = self._member_of(process)
             try:
                 await supervise(member.name, member.run, self._events_of(name), task_status=task_status)
             except TooManyRestarts:

@@ -43,12 +43,56 @@ LATE_S: Final = (0.1, 10.0)
 
 #: What users may want of a server that runs, and of one whose move waits for them.
 ACTIVE: Final = (
-    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.REBOOT, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
+    Act.RESIZE, Act.MIGRATE, Act.STOP, Act.REBOOT, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK,
+    Act.REPAIR,
 )  # fmt: skip
 RESIZED: Final = (
-    Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK
+    Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.ATTACH, Act.DETACH, Act.SWAP, Act.DELETE, Act.RENAME, Act.LOCK, Act.REPAIR
 )  # fmt: skip
 
+#: What users have a server's host do beside its life, and the other acts that each of these meets.
+_OF_ITS_HOST: Final[dict[Act, tuple[Act, ...]]] = {
+    Act.SNAPSHOT: (Act.DELETE, Act.RESIZE, Act.ATTACH, Act.SNAPSHOT),
+    Act.BACKUP: (Act.BACKUP, Act.STOP, Act.DELETE, Act.MIGRATE, Act.SNAPSHOT),
+    Act.RESET_NETWORK: (Act.MIGRATE, Act.DELETE),
+    Act.INJECT_NETWORK_INFO: (Act.RESIZE, Act.DELETE),
+    Act.LIVE_MIGRATE: (
+        Act.DELETE, Act.STOP, Act.ATTACH, Act.LIVE_MIGRATE, Act.RESIZE, Act.MIGRATE, Act.DETACH, Act.SWAP, Act.REBOOT,
+        Act.SNAPSHOT, Act.BACKUP, Act.RENAME,
+    ),
+    Act.REBUILD: (
+        Act.DELETE, Act.MIGRATE, Act.ATTACH, Act.SNAPSHOT, Act.RESIZE, Act.REBUILD, Act.LIVE_MIGRATE, Act.DETACH,
+        Act.STOP, Act.BACKUP,
+    ),
+    Act.PAUSE: (
+        Act.DELETE, Act.RESIZE, Act.PAUSE, Act.STOP, Act.ATTACH, Act.LIVE_MIGRATE, Act.SNAPSHOT, Act.REBUILD,
+        Act.SUSPEND,
+    ),
+    Act.SUSPEND: (Act.DELETE, Act.MIGRATE, Act.SUSPEND, Act.LIVE_MIGRATE, Act.REBUILD, Act.BACKUP, Act.REBOOT),
+    Act.SOFT_DELETE: (
+        Act.DELETE, Act.RESIZE, Act.SOFT_DELETE, Act.LIVE_MIGRATE, Act.REBUILD, Act.SNAPSHOT, Act.DETACH, Act.LOCK,
+    ),
+}  # fmt: skip
+#: What they want of a server just then when its move waits for them.
+_SETTLING: Final[dict[Act, tuple[Act, ...]]] = dict.fromkeys(
+    (Act.CONFIRM, Act.REVERT),
+    (Act.PAUSE, Act.SUSPEND, Act.SOFT_DELETE, Act.REBUILD, Act.LIVE_MIGRATE, Act.SNAPSHOT, Act.BACKUP),
+)
+#: Situations in which what is newer than moves meets moves, their settling, deletes, and each other.
+ERRANDS: Final[dict[str, tuple[tuple[Act, ...], dict[Act, tuple[Act, ...]]]]] = {
+    "active": ((Act.CREATE,), _OF_ITS_HOST),
+    "resized": ((Act.CREATE, Act.RESIZE), _SETTLING),
+    "paused": (
+        (Act.CREATE, Act.PAUSE),
+        {Act.UNPAUSE: (Act.UNPAUSE, Act.DELETE, Act.SOFT_DELETE, Act.RESIZE, Act.LIVE_MIGRATE, Act.STOP)},
+    ),
+    "suspended": (
+        (Act.CREATE, Act.SUSPEND), {Act.RESUME: (Act.RESUME, Act.DELETE, Act.SOFT_DELETE, Act.MIGRATE, Act.REBUILD)}
+    ),
+    "softly deleted": (
+        (Act.CREATE, Act.SOFT_DELETE), {Act.RESTORE: (Act.RESTORE, Act.DELETE, Act.RESIZE, Act.SNAPSHOT)}
+    ),
+}  # fmt: skip
 #: What users may want of a server that is only just being made.
 BORN: Final = (Act.CREATE, Act.DELETE)
 
@@ -84,7 +128,17 @@ def _races() -> Iterator[Race]:
                 yield Race(name=f"{situation}: {first}+{second}", before=before, acts=(first, second))
 
 
-RACES: Final = {race.name: race for race in _races()}
+def _errands() -> Iterator[Race]:
+    for situation, (before, pairs) in ERRANDS.items():
+        for first, others in pairs.items():
+            for second in others:
+                yield Race(name=f"{situation}: {first}+{second}", before=before, acts=(first, second))
+
+
+#: Those that are known longest, and those of what came later.
+OF_MOVES: Final = {race.name: race for race in _races()}
+OF_ERRANDS: Final = {race.name: race for race in _errands()}
+RACES: Final = {**OF_MOVES, **OF_ERRANDS}
 
 
 def trials_of(race: Race, seeds: Iterable[int]) -> Iterator[Trial]:

@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 import attrs
 
+from protocol.invariants.standing import lifting
 from sim import clock
 from sim.cases.case import Breach, Case, Outcome
 from sim.cases.layout import Layout
@@ -117,7 +118,10 @@ async def _settle(world: World) -> float:
 
 def _is_quiet(world: World) -> bool:
     is_idle = not world.conversations.open and not world.users.waiting and not world.brokers.in_flight()
-    return is_idle and not any(memory.waiting for memory in world.peek().memories)
+    if not is_idle:
+        return False
+    truth = world.peek()
+    return not any(memory.waiting for memory in truth.memories) and not lifting(truth)
 
 
 def breach_of(run: Run) -> Breach | None:

@@ -33,12 +33,14 @@ from protocol.errors import CellferryError, revive
 from protocol.errors_wire import decode_error
 from sim.cases.workload import Act, Op, groups_of, volumes_of
 from sim.checkers import watch
-from sim.checkers.health import HealthySucceeds
+from sim.checkers.health import HealthySucceeds, NothingLeftOver
 from sim.checkers.wire import NoRetries
 from sim.stages.facts import Facts
 from sim.stages.loop import LoopStage, WorldStage
 from sim.stages.names import actor_of, cell_of, cloud
-from sim.stages.outcomes import Outcome, answer_to, ending_of, is_over, outcomes_of
+from sim.stages.of_hosts import OfHosts
+from sim.stages.outcomes import Outcome
+from sim.stages.powering import Move, Powering
 from sim.stages.stage import NotOffered
 from sim.stages.weather import Weather
 
@@ -51,7 +53,10 @@ if TYPE_CHECKING:
     from protocol.moves.crossing import Crossing
     from protocol.records import Record
     from protocol.requests import Request
+    from sim.cases.layout import Layout
     from sim.stages.stage import Stage
+
+__all__ = ["CellReply", "Move", "Scenario"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -61,7 +66,7 @@ BUDGET_S: Final = 30.0
 #: After so many effects, what must hold at every instant is judged.
 ALWAYS_EVERY: Final = 50
 #: What is promised only as long as nothing goes wrong: not asked of a story that has something go wrong.
-FINE_WEATHER: Final = frozenset({NoRetries.name, HealthySucceeds.name})
+FINE_WEATHER: Final = frozenset({NoRetries.name, HealthySucceeds.name, NothingLeftOver.name})
 
 
 class CellReply(NamedTuple, Generic[R]):
@@ -72,51 +77,7 @@ class CellReply(NamedTuple, Generic[R]):
     error: CellferryError | None
 
 
-class Move:
-    """An operation that a user asked for, and what becomes of it."""
-
-    def __init__(self, stage: Stage, op: Op) -> None:
-        """Follow an operation that was placed."""
-        self._stage = stage
-        self.name = op.name
-        self.server = op.server
-        self.conversation, self._refusal = answer_to(stage.history, op.request_id)
-
-    async def over(self) -> Move:
-        """Wait until nothing of it is left to do, however it ends; one that was refused is over."""
-        if self.conversation:
-            await self._stage.over(self.conversation)
-        return self
-
-    async def done(self) -> Move:
-        """Wait until it is over, and insist that it succeeded."""
-        await self.over()
-        assert not self.error, f"{self.name} failed: {self.error}: {self.cause or 'it was refused'}"
-        return self
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing of it is left to do."""
-        return not self.conversation or is_over(self._stage.history, self.conversation)
-
-    @property
-    def error(self) -> str:
-        """The code of the error with which it was refused or failed; empty when there is none, or none yet."""
-        return self._refusal or (self.cause.code if self.cause is not None else "")
-
-    @property
-    def cause(self) -> CellferryError | None:
-        """The error with which it failed after it was accepted."""
-        ending = ending_of(self._stage.history, self.conversation)
-        return revive(ending.cause) if ending is not None and ending.cause is not None else None
-
-    @property
-    def journal(self) -> tuple[Outcome, ...]:
-        """What came of its steps and their undos, in order."""
-        return outcomes_of(self._stage.history, self.conversation)
-
-
-class Scenario(Weather):
+class Scenario(Powering, OfHosts, Weather):
     """A cloud that runs, for the length of a story."""
 
     def __init__(self, stage: Stage) -> None:
@@ -138,8 +99,11 @@ class Scenario(Weather):
         memory_mb: Mapping[str, int] | None = None,
         cloud_file: Path | None = None,
         conductors: int = 1,
+        replicas: int = 1,
         confirm_after_s: int = 0,
+        reclaim_after_s: int = 0,
         crossing: Crossing | None = None,
+        arrange: Callable[[Layout], Layout] | None = None,
         seed: int = 1,
         on: Callable[..., Stage] = LoopStage,
     ) -> T:
@@ -148,19 +112,26 @@ class Scenario(Weather):
         The cloud is a tree of so many `cells` with so many `hosts` (h1, h2... one after the other in the cells c1,
         c2... below the root `api`), or what they name: `hosts={"h1": "api!eu", "h2": "api!us"}`, where cells without
         hosts may be named in `cells`; or that of a TOML file.  `memory_mb` says which hosts are smaller than usual.
-        Of several `conductors` the first is the actor `conductor`, the next ones `conductor~1`, `conductor~2`...
-        Moves are confirmed by themselves that have waited for `confirm_after_s`, unless that is 0.
-        `crossing` is whose moves may leave their cell, if not everyone's.
+        Of several `conductors` the first is the actor `conductor`, the next ones `conductor~1`, `conductor~2`...; of
+        several `replicas` of each cell its `cell` and `link`, `cell~1` and `link~1`...
+        Moves are confirmed by themselves that have waited for `confirm_after_s`, and servers deleted for good that
+        were softly deleted for `reclaim_after_s`, unless these are 0.
+        `crossing` is whose moves may leave their cell, if not everyone's.  `arrange` changes what else is to differ.
         Another `seed` is another order of all that is concurrent.  `on` makes the stage.
         """
         layout = cloud(cells=cells, hosts=hosts, memory_mb=memory_mb or {}, file=cloud_file)
         layout = attrs.evolve(
             layout,
             conductors=max(layout.conductors, conductors),
-            confirm_after_s=confirm_after_s or layout.confirm_after_s,
+            cell_replicas=max(layout.cell_replicas, replicas),
+            waits=attrs.evolve(
+                layout.waits,
+                confirm_after_s=confirm_after_s or layout.waits.confirm_after_s,
+                reclaim_after_s=reclaim_after_s or layout.waits.reclaim_after_s,
+            ),
             crossing=crossing or layout.crossing,
         )
-        stage = on(layout, seed)
+        stage = on(arrange(layout) if arrange else layout, seed)
         return stage.run(lambda: story(cls(stage)))
 
     # --- what users do -----------------------------------------------------------------------------------------
@@ -201,18 +172,6 @@ class Scenario(Weather):
         """Begin to revert a move that waits for it."""
         return await self._place(Act.REVERT, server)
 
-    async def start(self, server: str) -> Move:
-        """Begin to start a server that is stopped."""
-        return await self._place(Act.START, server)
-
-    async def stop(self, server: str) -> Move:
-        """Begin to stop a server."""
-        return await self._place(Act.STOP, server)
-
-    async def reboot(self, server: str) -> Move:
-        """Begin to reboot a server."""
-        return await self._place(Act.REBOOT, server)
-
     async def attach(self, server: str, volume: str, *, device: str = "/dev/vdc") -> Move:
         """Begin to attach a volume, which is made if there is none of that name."""
         return await self._place(Act.ATTACH, server, volume=volume, device=device)
@@ -240,6 +199,10 @@ class Scenario(Weather):
     async def delete(self, server: str) -> Move:
         """Begin to delete a server, whatever is being done to it."""
         return await self._place(Act.DELETE, server)
+
+    async def repair(self, server: str) -> Move:
+        """Begin to remove what is left over of a server, whatever it came from, its disks included."""
+        return await self._place(Act.REPAIR, server)
 
     async def at_once(self, *operations: Coroutine[Any, Any, Move]) -> tuple[Move, ...]:
         """Do several things at once: `await s.at_once(s.confirm("web"), s.revert("web"))`."""
@@ -296,19 +259,23 @@ class Scenario(Weather):
         address = Address.parse(actor_of(self.stage.layout, to))
         return await self._post(at).call(address, request, stamp=stamp, budget_s=budget_s)
 
-    async def cast(self, to: str, request: Request[Any], *, at: str = "", server: str = "") -> None:
+    async def cast(
+        self, to: str, request: Request[Any], *, at: str = "", server: str = "", key: str = ""
+    ) -> None:  # fmt: skip
         """Send a request that wants no answer."""
         address = Address.parse(actor_of(self.stage.layout, to))
-        await self._post(at).cast(address, request, stamp=Stamp(server=server))
+        stamp = Stamp(server=server, key=Key.parse(key) if key else None)
+        await self._post(at).cast(address, request, stamp=stamp)
 
     async def gather(
         self, request: Request[R], *, at: str = "", up: bool = False, include_self: bool = True,
-        budget_s: float = BUDGET_S,
+        budget_s: float = BUDGET_S, key: str = "",
     ) -> tuple[CellReply[R], ...]:  # fmt: skip
         """Ask every cell below `at` (the root), or above it, and give each one's answer, in the order they came."""
         direction = Direction.UP if up else Direction.DOWN
         gathered = await self._post(at).gather(
-            request, direction=direction, include_self=include_self, budget_s=budget_s
+            request, direction=direction, include_self=include_self, budget_s=budget_s,
+            stamp=Stamp(key=Key.parse(key) if key else None),
         )  # fmt: skip
         return tuple(_read(answer, request) for answer in gathered.answers)
 
@@ -328,10 +295,20 @@ class Scenario(Weather):
         """What stores, hypervisors and partners hold at this instant."""
         return Facts(self.stage.truth(), self.stage.history, self.stage.hypervisors())
 
-    def plant(self, cell: str, *rows: Record) -> None:
-        """Write rows straight into a cell's store, as no actor would: what somebody has left there."""
+    def plant(self, owner: str, *rows: Record) -> None:
+        """Write rows straight into a cell's or a partner's store, as no actor would: what somebody has left there."""
         self.is_calm = False
-        self.stage.plant(cell_of(self.stage.layout, cell), *rows)
+        self.stage.plant(actor_of(self.stage.layout, owner), *rows)
+
+    async def leave(self, host: str, server: str) -> None:
+        """Make a guest that does not run, and its disk, on a host, as no actor would: what somebody has left there."""
+        self.is_calm = False
+        await self.stage.leave(host, server)
+
+    async def drain(self, process: str, *, down_s: float = 5.0) -> bool:
+        """Have a process finish what it has taken and leave, as SIGTERM does, and start it again after `down_s`."""
+        self.is_calm = False
+        return await self._world("actors that leave").world.machines.drain(process, down_s=down_s)
 
     def dead_letters(self, cell: str) -> tuple[str, ...]:
         """Give the reasons of a cell's dead letters, oldest first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.conductor.actor import goal_of
 from protocol.errors import ErrorReport
 from protocol.journal import Kind
 from protocol.messages.changes import ChangeServer
@@ -251,7 +250,7 @@ class Sightings:
                 self._reach("double_order" if order.goal in goals else "confirm_and_revert")
             elif what.error == "conflict" and any(goal in MOVES for goal in goals):
                 self._reach("settled_too_early")
-        elif what.error == "conflict" and goal_of(order) in goals:
+        elif what.error == "conflict" and order.goal in goals:
             self._reach("double_order")
 
     # --- the wire, and what actors tell ------------------------------------------------------------------------

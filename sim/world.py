@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import attrs
 
 from actors import assembly
 from actors.assembly import Member, Ports
+from actors.cell.gate import UNGUARDED, Guard
 from actors.client import Client
-from actors.compute.drivers.base import Power
 from actors.compute.drivers.disk import BLANK, WITNESS_BYTES, DiskWitness, read_page, write_page
 from actors.compute.drivers.memory import MemoryDriver
 from actors.observing import PARTNERS, Observed, ObservedHost, collect
@@ -24,6 +26,7 @@ from protocol.messages.orders import FenceHost, UnfenceHost
 from protocol.messages.partners import RegisterImage, RegisterVolume
 from protocol.truth import CallTruth, Truth, VolumeTruth, Witnessed
 from sim.brokers.broker import Brokers
+from sim.brokers.rights import link_of
 from sim.cases.layout import REPLICA, Layout
 from sim.chance import Chance
 from sim.edges.disk import Disk
@@ -51,6 +54,8 @@ __all__ = ["Layout", "World"]
 IMAGE_CHUNK: Final = b"cellferry image "
 CLIENT: Final = "client"
 OPERATOR: Final = "operator"
+#: How often a cell's replica looks for news that another one has left.
+LOOK_S: Final = 10.0
 #: How long a process is down that its disk took along.
 DOWN_S: Final = 1.0
 
@@ -58,20 +63,23 @@ DOWN_S: Final = 1.0
 class World:
     """Everything there is, and a client to make it move.
 
-    `pace` scales how long hypervisors and partners take: 0 is at once, 1 as long as real ones.  A `wire` given takes
-    the place of the simulated brokers, and an `inbox` that of all actors' own.
+    `pace` scales how long hypervisors and partners take: 0 is at once, 1 as long as real ones.  `wires` given, to each
+    process by its name, take the place of the simulated brokers, and an `inbox` that of all actors' own; a `guard` says
+    what links ask of others.
     """
 
     def __init__(
         self, layout: Layout | None = None, *, seed: int = 0, plan: Plan = (), pace: float = 0.0,
-        inbox: Inbox | None = None, wire: Wire | None = None,
+        inbox: Inbox | None = None, wires: Callable[[str], Wire] | None = None, guard: Guard = UNGUARDED,
     ) -> None:  # fmt: skip
         self.layout = layout or Layout()
         self.time = LoopTime()
         self.history = History(self.time.now_ns, steps=self.time.steps)
         self.chance = Chance(seed)
         self.injector = Injector(plan, chance=self.chance, history=self.history)
-        self.brokers = Brokers(history=self.history, injector=self.injector, chance=self.chance)
+        self.brokers = Brokers(
+            history=self.history, injector=self.injector, chance=self.chance, has_rights=guard is not UNGUARDED
+        )
         self.clocks = Clocks(self.time, self.injector)
         self.clock = self.clocks.of(f"{self.layout.root}/{CLIENT}")
         self.machines = Machines(
@@ -80,7 +88,10 @@ class World:
         self.machines.when_thawed.append(self.brokers.wake)
         self.counts: Counter[str] = Counter()  # Of what actors noted, by event.
         self.history.listen(self._count, Noted)
-        self._inbox, self._wire, self._pace = inbox, wire, pace
+        self._inbox, self._wires, self._pace = inbox, wires, pace
+        # Only simulated brokers say who has sent something.
+        self._guard = guard if wires is not None else attrs.evolve(guard, users=link_of)
+        self._look_s = LOOK_S if self.layout.cell_replicas > 1 else math.inf
         self._ids = SerialIds()
         self._ports: dict[str, Ports] = {}
         self._make_outside()
@@ -132,8 +143,8 @@ class World:
         """Name all processes, in the order in which they are started."""
         root = self.layout.root
         return (
-            *(f"{cell}/cell" for cell in self.layout.cells),
-            *(f"{cell}/link" for cell in self.layout.cells),
+            *self.layout.replicas("cell"),
+            *self.layout.replicas("link"),
             *(f"{root}/{name}" for name in PARTNERS),
             *(self.host_process(name) for name in self.layout.hosts),
             *(f"{root}/{name}" for name in self.layout.conductor_names),
@@ -146,7 +157,7 @@ class World:
         name = process.name
         slot = name.partition(REPLICA)[2] or "0"
         ports = Ports(
-            wire=self._wire or self.brokers.connect(process),
+            wire=self._wires(name) if self._wires else self.brokers.connect(process),
             clock=self.clocks.of(name),
             ids=self._ids,
             random=SeededRandom(f"{self.chance.seed}/{process.owner}"),
@@ -163,12 +174,21 @@ class World:
         address = Address.parse(process.name.partition(REPLICA)[0])
         here, role = address.cell, address.mailbox
         if role == "link":
-            return assembly.router(ports, here, self.layout.children(here))
+            children, look_s = self.layout.children(here), self.layout.look_s
+            return assembly.router(ports, here, children, look_s=look_s, guard=self._guard)
         store = self.disks[str(address)].mount(process)
         make: dict[str, Callable[[], Member]] = {
-            "cell": lambda: assembly.cell(ports, here, store),
+            "cell": lambda: assembly.cell(
+                ports,
+                here,
+                store,
+                look_s=self._look_s,
+                rules=self.layout.rules.get(here),
+                healing=self.layout.healing,
+                audit_s=self.layout.audit_s,
+            ),
             "conductor": lambda: assembly.conductor(
-                ports, root, store, confirm_after_s=self.layout.confirm_after_s, crossing=self.layout.crossing
+                ports, root, store, waits=self.layout.waits, crossing=self.layout.crossing
             ),
             "image": lambda: assembly.image(ports, root, store, self._image_store.for_process(process)),
             "volume": lambda: assembly.volume(ports, root, store, self._volume_store.for_process(process)),
@@ -181,7 +201,8 @@ class World:
         return assembly.host(
             ports, self.layout.hosts[name], self.layout.host_record(name), store=store,
             driver=self._hypervisor(name).for_process(process), images=self._image_store.for_process(process),
-            volumes=self._volume_store.for_process(process),
+            volumes=self._volume_store.for_process(process), report_s=self.layout.report_s,
+            usage_s=self.layout.usage_s,
         )  # fmt: skip
 
     def _hypervisor(self, name: str) -> SimDriver:
@@ -243,7 +264,7 @@ class World:
     def kill_guests(self, host: str, server: str = "") -> list[str]:
         """Let the guests that run on a host die by themselves; all, or that of one server."""
         driver = self.drivers[host]
-        running = [guest.server for guest in driver.inspect() if guest.power is not Power.SHUTDOWN]
+        running = [guest.server for guest in driver.inspect() if guest.power.is_on]
         died = [name for name in running if server in {"", name}]
         for name in died:
             driver.kill(name)

@@ -13,7 +13,22 @@ from hypothesis import strategies as st
 
 from protocol.cell_path import Address, CellPath
 from protocol.errors import Argument, InvalidValue
-from protocol.messages.orders import ChangeVolume, PowerServer, SettleMove
+from protocol.messages.changes import ServerChange
+from protocol.messages.histories import AuditUsage
+from protocol.messages.instances import AskBackup, AskRebuild, AskSnapshot
+from protocol.messages.orders import (
+    BANDWIDTH_KBPS_MAX,
+    POWERS,
+    ChangeVolume,
+    CreateServer,
+    ImageServer,
+    PowerServer,
+    RebuildServer,
+    SettleMove,
+    WireServer,
+)
+from protocol.records import KeyPair
+from protocol.scheduling import Wish
 from protocol.states import Goal
 from tests.strategies import ADDRESSES, ARGUMENTS, PATHS, SCALARS
 
@@ -30,11 +45,38 @@ _LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     Address: ADDRESSES,
     Argument: ARGUMENTS[Argument],
 }
+_IMAGES: Final = st.sampled_from(["a", "shot-1", "Z.9_x"])
+_NAMES: Final = st.text("ab ä", min_size=1, max_size=6)
+_CHANGES: Final = st.sampled_from([ServerChange(), ServerChange(name="other", metadata={"a": "b"})])
+#: Fields of which most values are refused, by class: of each some that are not, most of the time.
+_FIELDS: Final[dict[type[Any], dict[str, st.SearchStrategy[Any]]]] = {
+    ImageServer: {
+        "image": _IMAGES,
+        "backup_type": st.sampled_from(["", "daily"]),
+        "rotation": st.sampled_from([0, 0, 3]),
+    },
+    RebuildServer: {"image": _IMAGES, "change": _CHANGES},
+    CreateServer: {"bandwidth_kbps": st.integers(0, BANDWIDTH_KBPS_MAX)},
+    KeyPair: {"name": _NAMES, "public_key": _NAMES},
+    Wish: {"hypervisor_version": st.sampled_from(["", ">6.0, <=6.3"])},
+    AuditUsage: {"begin_us": st.integers(-(2**63), 0), "end_us": st.integers(1, 2**63 - 1)},
+    ChangeVolume: {"replacement": st.sampled_from(["", "", "other"])},
+    ServerChange: {
+        "name": st.none() | _NAMES,
+        "tags": st.none() | st.lists(_NAMES, max_size=2, unique=True).map(tuple),
+        "metadata": st.none() | st.dictionaries(_NAMES, KEPT, max_size=2),
+    },
+    AskRebuild: {"image": _IMAGES, "change": _CHANGES},
+    AskSnapshot: {"image": _IMAGES},
+    AskBackup: {"image": _IMAGES, "backup_type": st.just("daily"), "rotation": st.integers(0, 3)},
+}
 #: What an order may be for, where that is less than what any conversation may be for.
 _GOALS: Final[dict[type[Any], tuple[Goal, ...]]] = {
     SettleMove: (Goal.CONFIRM, Goal.REVERT),
-    PowerServer: (Goal.START, Goal.STOP, Goal.REBOOT),
+    PowerServer: POWERS,
     ChangeVolume: (Goal.ATTACH, Goal.DETACH, Goal.SWAP),
+    ImageServer: (Goal.SNAPSHOT, Goal.BACKUP),
+    WireServer: (Goal.RESET_NETWORK, Goal.INJECT_NETWORK_INFO),
 }
 
 
@@ -58,6 +100,7 @@ def of_type(annotation: Any) -> st.SearchStrategy[Any]:
 def of_class(cls: type[Any]) -> st.SearchStrategy[Any]:
     """Give values of an attrs class."""
     fields = {field.alias: of_type(field.type) for field in attrs.fields(cls)}
+    fields.update(_FIELDS.get(cls, {}))
     if cls in _GOALS:
         fields["goal"] = st.sampled_from(_GOALS[cls])
     return st.fixed_dictionaries(fields).map(lambda values: _made(cls, values)).filter(lambda value: value is not None)

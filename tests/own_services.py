@@ -165,13 +165,14 @@ class OwnService(ABC):
 
 
 class OwnRabbitMQ(OwnService):
-    """A RabbitMQ node that knows no other, without plug-ins, with one user: guest."""
+    """A RabbitMQ node that knows no other, with one user, guest, and no plug-in but that for management, if wanted."""
 
     stop_signal = signal.SIGTERM
 
-    def __init__(self, *, programs: Path, directory: Path) -> None:
+    def __init__(self, *, programs: Path, directory: Path, is_managed: bool = False) -> None:
         """Take spare ports for clients, for the distribution and for the port mapper."""
         super().__init__(programs=programs, directory=directory)
+        self.management_port = spare_port() if is_managed else 0
         port, distribution_port, mapper_port = (spare_port() for _ in range(3))
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
         self.node = f"cellferry-{port}@localhost"
@@ -198,8 +199,10 @@ class OwnRabbitMQ(OwnService):
 
     def spawn(self) -> None:
         """Start a port mapper of its own (else Erlang leaves one behind), then the node."""
-        (self.directory / "rabbitmq.conf").touch()
-        (self.directory / "plugins").write_text("[].\n")
+        port = self.management_port
+        listening = f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n" if port else ""
+        (self.directory / "rabbitmq.conf").write_text(listening)
+        (self.directory / "plugins").write_text("[rabbitmq_management].\n" if port else "[].\n")
         self.run("epmd", environment=self.environment)
         self.run(self.programs / "rabbitmq-server", environment=self.environment)
 

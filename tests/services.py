@@ -13,6 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -185,9 +186,9 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def own_rabbitmq() -> AbstractContextManager[OwnRabbitMQ]:
-    """Start a RabbitMQ that a test may administer, stop, kill and wipe."""
-    return own(RABBITMQ)
+def own_rabbitmq(*, is_managed: bool = False) -> AbstractContextManager[OwnRabbitMQ]:
+    """Start a RabbitMQ that a test may administer, stop, kill and wipe; with its management plug-in, if told so."""
+    return own(attrs.evolve(RABBITMQ, own=partial(OwnRabbitMQ, is_managed=is_managed)))
 
 
 def own_postgresql() -> AbstractContextManager[OwnPostgreSQL]:

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from tests import tidy_rules
+from tests.docs import nova_page
 from tests.tidy_rules import FUNCTION_LINES_MAX, MODULE_LINES_MAX, ROOT, Tree
 
 PACKAGES: Final = ("protocol/", "actors/", "sim/")
@@ -223,3 +224,20 @@ def test_the_rule_refuses_its_bad_sample(rule: Rule) -> None:
 def test_the_rule_accepts_its_good_sample(rule: Rule) -> None:
     """The rule asks for no more than it says."""
     assert not rule.complaints(rule.good)
+
+
+def test_every_number_of_the_reference_is_shown_by_a_test_or_still_to_come() -> None:
+    """What tests are marked with is in the table; a number of the table has a test, or waits in the list of them."""
+    known = set(nova_page.numbers())
+    shown = set(nova_page.shown(nova_page.sources()))
+    assert shown <= known, f"no such numbers: {sorted(shown - known)}"
+    assert known >= nova_page.NOT_YET
+    done, lost = sorted(nova_page.NOT_YET & shown), sorted(known - shown - nova_page.NOT_YET)
+    assert not done, f"shown now, so take out of tests/docs/nova_not_yet.txt: {done}"
+    assert not lost, f"no test shows any more: {lost}"
+
+
+def test_the_page_of_numbers_names_the_tests_that_show_them() -> None:
+    """It is written from the marks."""
+    page = (ROOT / "docs" / "reference" / "nova-cells.md").read_text(encoding="utf-8")
+    assert page == nova_page.nova_page(), "run: python -m tests.docs.nova_page"

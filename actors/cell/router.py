@@ -9,21 +9,37 @@ from typing import TYPE_CHECKING, Final, assert_never
 import anyio
 import attrs
 
+from actors.cell.gate import UNGUARDED, Gate, Guard
+from actors.cell.gathering import Gathering, RouterPost
+from actors.cell.links import Links
 from actors.kernel.frames import take_apart
+from actors.kernel.leaving import Busy, Leaving
+from actors.kernel.periodic import every
 from actors.kernel.ports import Queue
-from actors.kernel.post import LINK, Post, Stamp
+from actors.kernel.post import Stamp
 from actors.kernel.workers import Workers
 from protocol import routing
-from protocol.cell_path import Address
-from protocol.envelope import Broadcast, Response, Targeted, passed
-from protocol.errors import CellferryError, CellTimeout, Forbidden, Overflow, Unreachable, report
+from protocol.authority import LINK
+from protocol.bodies import encode_body
+from protocol.cell_path import Address, replies_of
+from protocol.envelope import Broadcast, Response, Targeted, answer_address
+from protocol.errors import (
+    CellferryError,
+    CellTimeout,
+    Overflow,
+    RouteInconsistent,
+    TooManyHops,
+    UnknownCell,
+    UnknownMethod,
+    Unreachable,
+    report,
+)
 from protocol.errors_wire import encode_error
-from protocol.gather import CellAnswer, Gather, decode_answers, encode_answers
-from protocol.methods import METHODS, direction_of
-from protocol.requests import Form, Way
+from protocol.gather import CellAnswer, Gather, encode_answers
+from protocol.messages.tree import LinksSeen, ListNeighbours, ShowLinks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from anyio.abc import TaskStatus
 
@@ -35,8 +51,14 @@ if TYPE_CHECKING:
 PREFETCH: Final = 64
 #: How many broadcasts are remembered, so that a doubled one runs once.
 SEEN_MAX: Final = 4096
+#: How many answers are kept for another replica of the neighbour, to which a doubled broadcast came.
+OVER_MAX: Final = 32
+#: What no other cell could make of an envelope either: without an asker to be told, it is a dead letter.
+NO_WAY: Final = (RouteInconsistent, TooManyHops, UnknownCell)
 #: How many broadcasts may be waited for at a time.
 GATHERINGS_MAX: Final = 1024
+#: How long the cell's own actor may take to name its neighbours.
+LOOK_BUDGET_S: Final = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -57,123 +79,158 @@ def inbound(neighbour: CellPath, here: CellPath) -> Queue:
     return Queue(here, f"from:{neighbour}")
 
 
-def _require_may_travel(envelope: Envelope, via: CellPath) -> None:
-    """Refuse what no neighbour has any business to send: what never leaves a cell, or comes in another form."""
-    request = METHODS.get(envelope.method)
-    if request is None or isinstance(envelope, Response):
-        return
-    reason = ""
-    if request.METHOD.way is Way.NONE:
-        reason = "it never leaves its cell"
-    elif isinstance(envelope, Broadcast) is not (request.METHOD.form is Form.BROADCAST):
-        reason = f"it is {request.METHOD.form}"
-    elif isinstance(envelope, Broadcast) and direction_of(envelope.method) not in {None, envelope.direction}:
-        reason = f"it only goes {request.METHOD.way}"
-    if reason:
-        raise Forbidden(sender=str(via), method=envelope.method, reason=reason)
-
-
-@attrs.define
-class _Gathering:
-    """A broadcast call whose answers are being collected here."""
-
-    gather: Gather
-    changed: anyio.Event = attrs.field(factory=anyio.Event)
-
-    def update(self, gather: Gather) -> bool:
-        self.gather = gather
-        self.changed.set()
-        return gather.accepted
-
-
-class _RouterPost(Post):
-    """The router's own post: answers to broadcasts go to their gatherings, of which each takes several."""
-
-    def __init__(self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events) -> None:
-        super().__init__(me=me, replies=replies, wire=wire, ids=ids, events=events)
-        self.gatherings: dict[bytes, _Gathering] = {}
-
-    def take(self, response: Response) -> bool:
-        gathering = self.gatherings.get(response.answers)
-        if gathering is None:
-            return super().take(response)
-        neighbour = response.source.cell
-        if response.is_error:
-            return gathering.update(gathering.gather.fail(neighbour, response.body))
-        try:
-            answers = decode_answers(response.body)
-        except CellferryError as error:
-            body = encode_error(report(error, cell=str(self.me.cell)))
-            return gathering.update(gathering.gather.fail(neighbour, body))
-        return gathering.update(gathering.gather.arrive(neighbour, answers))
-
-
 class Router:
     """The link role of one cell: what enters and leaves it passes here."""
 
+    #: The methods that are for the link itself; all else is for somebody to whom it passes it.
+    ANSWERS: Final = frozenset({ShowLinks.METHOD.name})
+
     def __init__(
-        self, *, here: CellPath, neighbours: Neighbours, slot: str, wire: Wire, ids: Ids, events: Events
+        self, *, here: CellPath, neighbours: Neighbours, slot: str, wire: Wire, ids: Ids, events: Events,
+        look_s: float = 0.0, guard: Guard = UNGUARDED,
     ) -> None:  # fmt: skip
+        """Begin with these neighbours; every `look_s` the cell is asked which there are, and never when that is 0."""
         self.here = here
         self.neighbours = neighbours
+        self._look_s = look_s
+        self._changed = anyio.Event()
         self._events = events
-        self._post = _RouterPost(
-            me=Address(here, LINK), replies=f"replies:{LINK}:{slot}", wire=wire, ids=ids, events=events
+        self._post = RouterPost(
+            me=Address(here, LINK), replies=replies_of(LINK, slot), wire=wire, ids=ids, events=events
         )
+        self._gate = Gate(here, guard)
+        self._links = Links(here, wire=wire, events=events)
         self._seen: dict[bytes, None] = {}
+        self._over: dict[bytes, Gathering] = {}
+        self._leaving = Leaving()
+        self._passing, self._gathering = Busy(), Busy()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Route until cancelled."""
-        wire = self._post.wire
-        queues = {Queue(self.here, LINK): None, **{inbound(cell, self.here): cell for cell in self.neighbours.all}}
-        for queue in queues:
-            await wire.declare(queue)
-        async with self._post.open(), anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as consumers:
+        """Route until cancelled, or asked to leave."""
+        self._passing, self._gathering = Busy(), Busy()
+        served = self.neighbours
+        queues = await self._declare(served)
+        async with self._post.open(), anyio.create_task_group() as tasks:
             workers = Workers(tasks)
+            if self._look_s:
+                tasks.start_soon(self._look)
+                tasks.start_soon(self._hear_of_leaving)
+            while not self._leaving.is_asked:
+                async with self._taking_from(queues, workers):
+                    task_status.started()
+                    task_status = anyio.TASK_STATUS_IGNORED
+                    await self._until_changed(served)
+                # What was taken and is not settled comes again: after a change, as after a crash.
+                if self.neighbours is not served:
+                    served = self.neighbours
+                    gone, queues = queues, await self._declare(served)
+                    for queue in gone.keys() - queues.keys():
+                        await self._post.wire.purge(queue)
+            await self._gathering.over()  # Others take what comes meanwhile: a gather may last.
+            tasks.cancel_scope.cancel()
+        self._leaving.done()
+
+    async def _until_changed(self, served: Neighbours) -> None:
+        """Wait until there are other neighbours, or what was taken is passed on because it leaves."""
+        while self.neighbours is served and not self._leaving.is_asked:
+            await (self._changed.wait() if self._look_s else self._leaving.asked())
+        if self._leaving.is_asked:
+            await self._passing.over()
+
+    async def leave(self) -> None:
+        """Take nothing more, pass on what was taken and answer what is gathered; then `run` returns."""
+        await self._leaving.leave()
+
+    async def _hear_of_leaving(self) -> None:
+        await self._leaving.asked()
+        self._changed.set()
+
+    async def _declare(self, neighbours: Neighbours) -> dict[Queue, CellPath | None]:
+        """Make the queues exist that are read here, and tell by which neighbour each is written."""
+        # A parent is heard even by a cell that it has let go: how else could it take the cell back?
+        above = () if self.here.parent is None else (self.here.parent,)
+        heard = dict.fromkeys((*neighbours.all, *above))
+        queues = {Queue(self.here, LINK): None, **{inbound(cell, self.here): cell for cell in heard}}
+        for queue in queues:
+            await self._post.wire.declare(queue)
+        return queues
+
+    @contextlib.asynccontextmanager
+    async def _taking_from(self, queues: dict[Queue, CellPath | None], workers: Workers) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as consumers:
             for queue, via in queues.items():
                 receive = partial(self._receive, workers, via)
-                await consumers.enter_async_context(wire.consume(queue, receive, prefetch=PREFETCH))
-            task_status.started()
-            await anyio.sleep_forever()
+                await consumers.enter_async_context(self._post.wire.consume(queue, receive, prefetch=PREFETCH))
+            yield
+
+    async def _look(self) -> None:
+        """Ask the cell now and then which neighbours there are."""
+        await every(
+            self._look_s, self._read_neighbours, events=self._events, waits="neighbours_not_read", at=str(self.here)
+        )
+
+    async def _read_neighbours(self) -> None:
+        found = await self._post.call(Address(self.here, "cell"), ListNeighbours(), budget_s=LOOK_BUDGET_S)
+        neighbours = Neighbours(parent=found.parent, children=found.children)
+        if neighbours != self.neighbours:
+            self._change(neighbours)
+
+    def _change(self, neighbours: Neighbours) -> None:
+        for cell in neighbours.all:
+            if cell not in self.neighbours.all:
+                self._events.emit("neighbour_added", at=str(self.here), neighbour=str(cell))
+        for cell in self.neighbours.all:
+            if cell not in neighbours.all:
+                self._events.emit("neighbour_removed", at=str(self.here), neighbour=str(cell))
+        self.neighbours = neighbours
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _receive(self, tasks: Starter, via: CellPath | None, delivery: Delivery) -> None:
-        envelopes, failure = take_apart(delivery.frame, partial(self._admitted, via=via))
-        settle = partial(self._post.settle, delivery, f"{self.here} from {via}", failure)
+        if self._leaving.is_asked:
+            return  # Not settled, so that another replica gets it when this one is gone.
+        queue = f"{self.here} from {via}"
+        if (forged := self._gate.check_sender(via, delivery.sender)) is not None:
+            self._post.settle(delivery, queue, forged)
+            return
+        envelopes, failure = take_apart(delivery.frame, partial(self._gate.admit, via=via))
+        settle = partial(self._settle, delivery, queue, failure)
         gathers = [envelope for envelope in envelopes if isinstance(envelope, Broadcast) and envelope.call]
         for envelope in gathers:
             # Not part of its frame: it lasts as long as the slowest cell, and would hold back what comes behind it.
-            tasks.start_soon(self._pass, envelope, name=f"gather {self.here}")
+            self._gathering.begin()
+            tasks.start_soon(self._pass_gather, envelope, name=f"gather {self.here}")
         others = [envelope for envelope in envelopes if not (isinstance(envelope, Broadcast) and envelope.call)]
         if others:
+            self._passing.begin()
             tasks.start_soon(self._pass_all, others, settle, name=f"router {self.here}")
         else:
-            settle()
+            settle([])
 
-    def _admitted(self, envelope: Envelope, *, via: CellPath | None) -> Envelope:
-        direction = envelope.direction if isinstance(envelope, Broadcast) else None
-        if isinstance(envelope, Targeted):
-            direction = direction_of(envelope.method)
-        if via is not None:
-            _require_may_travel(envelope, via)
-        error = routing.admit(
-            here=self.here, via=via, route=envelope.route, direction=direction, method=envelope.method
-        )
-        if error is not None:
-            raise error
-        return envelope if via is None else passed(envelope, self.here)
+    def _settle(
+        self, delivery: Delivery, queue: str, failure: CellferryError | None, later: list[CellferryError]
+    ) -> None:
+        self._post.settle(delivery, queue, failure or next(iter(later), None))
 
-    async def _pass_all(self, envelopes: list[Envelope], settle: Callable[[], None]) -> None:
+    async def _pass_all(self, envelopes: list[Envelope], settle: Callable[[list[CellferryError]], None]) -> None:
         # Side by side, so that one destination that is away does not hold up the others; settled when the next
         # queue of each has taken it.
-        if len(envelopes) == 1:
-            await self._pass(envelopes[0])
-        else:
-            async with anyio.create_task_group() as tasks:
-                for envelope in envelopes:
-                    tasks.start_soon(self._pass, envelope)
-        settle()
+        dead: list[CellferryError] = []
+        with self._passing.doing():
+            if len(envelopes) == 1:
+                await self._pass(envelopes[0], dead)
+            else:
+                async with anyio.create_task_group() as tasks:
+                    for envelope in envelopes:
+                        tasks.start_soon(self._pass, envelope, dead)
+            settle(dead)
 
-    async def _pass(self, envelope: Envelope) -> None:
+    async def _pass_gather(self, envelope: Broadcast) -> None:
+        with self._gathering.doing():
+            await self._pass(envelope, [])
+
+    async def _pass(self, envelope: Envelope, dead: list[CellferryError]) -> None:
+        """Pass it on; what can go nowhere, and has nobody to be told, is `dead`."""
         try:
             match envelope:
                 case Broadcast():
@@ -183,6 +240,9 @@ class Router:
                 case _:
                     assert_never(envelope)
         except CellferryError as error:
+            if isinstance(error, NO_WAY) and not envelope.call:
+                dead.append(error)
+            self._gate.forget(envelope)
             await self._refuse(envelope, error)
 
     async def _route(self, envelope: Targeted | Response) -> None:
@@ -192,13 +252,33 @@ class Router:
         )  # fmt: skip
         match decision:
             case routing.Deliver():
-                await self._post.put(Queue(self.here, envelope.target.mailbox), envelope)
+                if envelope.target.mailbox == LINK:  # It would come back here for ever.
+                    await self._answer_itself(envelope)
+                else:
+                    await self._post.put(Queue(self.here, envelope.target.mailbox), envelope)
             case routing.Forward(to=neighbour):
-                await self._post.put(inbound(self.here, neighbour), envelope)
+                await self._forward(envelope, neighbour)
             case routing.Refuse(error=error):
-                await self._refuse(envelope, error)
+                raise error
             case _:
                 assert_never(decision)
+
+    async def _answer_itself(self, envelope: Targeted | Response) -> None:
+        """Answer what the link itself is asked: how its edges stand."""
+        if envelope.method not in self.ANSWERS or not isinstance(envelope, Targeted):
+            raise UnknownMethod(method=envelope.method, actor=str(envelope.target))
+        seen = self._links.look(self.neighbours.all)
+        await self._post.answer(envelope, encode_body(LinksSeen(links=seen)), is_error=False)
+
+    async def _forward(self, envelope: Envelope, neighbour: CellPath) -> None:
+        try:
+            await self._post.put(inbound(self.here, neighbour), envelope)
+        except CellferryError as error:
+            if not error.is_retryable:
+                raise
+            self._links.failed(neighbour, error)
+            raise Unreachable(cell=str(neighbour), reason=str(error)) from error
+        self._links.passed(neighbour)
 
     async def _refuse(self, envelope: Envelope, error: CellferryError) -> None:
         self._events.emit("message_refused", at=str(self.here), method=envelope.method, error=str(error))
@@ -212,6 +292,7 @@ class Router:
             raise Overflow(what=f"the table of broadcasts of {self.here}", limit=GATHERINGS_MAX)
         if envelope.id in self._seen:
             self._events.emit("broadcast_doubled", at=str(self.here), method=envelope.method)
+            await self._answer_again(envelope)
             return
         self._seen[envelope.id] = None
         if len(self._seen) > SEEN_MAX:
@@ -226,6 +307,15 @@ class Router:
         else:
             await self._spread(envelope, hops, is_own=is_own)
 
+    async def _answer_again(self, envelope: Broadcast) -> None:
+        """Answer a doubled broadcast only if another replica of the neighbour asks: it waits for itself."""
+        gathering = self._post.gatherings.get(envelope.id) or self._over.get(envelope.id)
+        if gathering is None or answer_address(envelope) in map(answer_address, gathering.askers):
+            return
+        gathering.askers.append(envelope)
+        if gathering.answered is not None:
+            await self._post.answer(envelope, gathering.answered, is_error=False)
+
     async def _spread(self, envelope: Broadcast, hops: tuple[CellPath, ...], *, is_own: bool) -> None:
         async with anyio.create_task_group() as tasks:
             for hop in hops:
@@ -236,12 +326,12 @@ class Router:
 
     async def _send_on(self, envelope: Broadcast, hop: CellPath) -> None:
         try:
-            await self._post.put(inbound(self.here, hop), envelope)
+            await self._forward(envelope, hop)
         except CellferryError as error:
             self._events.emit("message_refused", at=str(self.here), method=envelope.method, error=str(error))
 
     async def _gather(self, envelope: Broadcast, hops: tuple[CellPath, ...], *, is_own: bool) -> None:
-        gathering = _Gathering(Gather.begin(hops, own=is_own, here=self.here))
+        gathering = Gathering(Gather.begin(hops, own=is_own, here=self.here), askers=[envelope])
         self._post.gatherings[envelope.id] = gathering
         budget_s = routing.inner_budget(envelope.budget_s)
         onward = attrs.evolve(envelope, reply_to=self._post.replies.name, budget_s=routing.inner_budget(budget_s))
@@ -258,17 +348,21 @@ class Router:
                 tasks.cancel_scope.cancel()
         finally:
             del self._post.gatherings[envelope.id]
-        merged = gathering.gather.overdue(budget_s).merged()
-        await self._post.answer(envelope, encode_answers(merged), is_error=False)
+        gathering.answered = encode_answers(gathering.gather.overdue(budget_s).merged())
+        gathering.gather = Gather.begin((), own=False, here=self.here)  # What is kept is the answer alone.
+        self._over[envelope.id] = gathering
+        if len(self._over) > OVER_MAX:
+            del self._over[next(iter(self._over))]
+        for asker in gathering.askers:
+            await self._post.answer(asker, gathering.answered, is_error=False)
 
-    async def _ask_neighbour(self, gathering: _Gathering, envelope: Broadcast, hop: CellPath) -> None:
+    async def _ask_neighbour(self, gathering: Gathering, envelope: Broadcast, hop: CellPath) -> None:
         try:
-            await self._post.put(inbound(self.here, hop), envelope)
+            await self._forward(envelope, hop)
         except CellferryError as error:
-            reason = Unreachable(cell=str(hop), reason=str(error))
-            gathering.update(gathering.gather.fail(hop, encode_error(report(reason, cell=str(self.here)))))
+            gathering.update(gathering.gather.fail(hop, encode_error(report(error, cell=str(self.here)))))
 
-    async def _ask_here(self, gathering: _Gathering, envelope: Broadcast) -> None:
+    async def _ask_here(self, gathering: Gathering, envelope: Broadcast) -> None:
         try:
             response = await self._post.ask(self._local(envelope, envelope.budget_s))
             mine = CellAnswer(cell=self.here, body=response.body, is_error=response.is_error)

@@ -11,30 +11,27 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from actors.assembly import Member
+from actors.cli.failures import ProcessDied
+from actors.deployment import DRAIN_S_MAX, Duty
 from actors.kernel.supervisor import supervise
-from actors.process import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from anyio.abc import Process, TaskGroup, TaskStatus
 
+    from actors.deployment import Deployment, Task
     from actors.kernel.ports import Events
-    from actors.process import Deployment, Task
 
 #: What a process writes to its standard output when its actors take messages.
 READY: Final = b"ready\n"
 START_S_MAX: Final = 60.0
-STOP_S_MAX: Final = 10.0
+STOP_S_MAX: Final = DRAIN_S_MAX + 5.0
 LOG_CHARS_MAX: Final = 2_000
 #: Where this very code is: a child runs the same, wherever it is started from.
 CODE: Final = Path(__file__).resolve().parents[2]
 #: What a child runs, before the options that say which role it has.
 PROGRAM: Final = ("-m", "actors", "run")
-
-
-class ProcessDied(Exception):
-    """A process of an actor ended, though nobody had asked it to, or never came up."""
 
 
 class Children:

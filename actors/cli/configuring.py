@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from actors.ops.settings import SettingsError, load_cloud
-from actors.process import MEMORY, SQLITE, Deployment
+from actors.accounts import MEMORY
+from actors.deployment import SQLITE, Deployment
+from actors.ops.checks import SettingsError
+from actors.ops.settings import load_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ def deployment_of(config: Path) -> Deployment:
     return Deployment(
         cloud=cloud, wire=settings.wire, store=settings.store or SQLITE,
         directory=(config.parent / settings.directory).resolve(), prefix=settings.prefix,
+        secrets=None if settings.secrets is None else (config.parent / settings.secrets).resolve(),
     )  # fmt: skip
 
 

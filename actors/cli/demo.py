@@ -16,6 +16,7 @@ import anyio
 import attrs
 import click
 
+from actors.accounts import MEMORY
 from actors.cli.children import Children
 from actors.cli.configuring import public
 from actors.cli.failures import Interrupted, named, within
@@ -25,11 +26,13 @@ from actors.cli.planning import Itinerary, plan
 from actors.cli.report import document
 from actors.cli.sweeping import swept
 from actors.client import Client
+from actors.deployment import SQLITE, Deployment
 from actors.kernel.post import Post
 from actors.observing import Observed, at_rest, collect
 from actors.ops.events import MemoryEvents
 from actors.ops.settings import load_cloud
-from actors.process import MEMORY, SQLITE, Deployment, Parts, SystemIds, open_parts, run_tasks, user
+from actors.ops.system import SystemIds
+from actors.process import Parts, open_parts, run_tasks, user
 from protocol.invariants import violations
 from protocol.messages.capacity import FindRoom
 from protocol.truth import GatherTruth, Truth, Violation
@@ -143,7 +146,7 @@ class Run:
 
     async def _ferry(self, parts: Parts, observed: Observed) -> tuple[Truth, tuple[Ferried, ...]]:
         self._lines.say(self._introduction())
-        async with self._running(parts), user(parts).open() as post:
+        async with self._running(parts), user(parts) as post:
             client = Client(post, incarnation=parts.ports.ids.new().hex())
             with within(HOSTS_S_MAX, "the hosts have not all announced themselves to their cells"):
                 await client.settle_hosts(len(observed.hosts))

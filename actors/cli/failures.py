@@ -9,17 +9,14 @@ from urllib.parse import urlsplit
 import anyio
 import attrs
 
-from actors.cli.children import ProcessDied
-from actors.cli.ferrying import GuestSilent, Stuck
-from actors.cli.holding import RunsAlready
 from actors.kernel.supervisor import TooManyRestarts
-from actors.ops.settings import SettingsError
+from actors.ops.checks import SettingsError
 from protocol.errors import CellferryError, StoreUnavailable, TransportLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.process import Deployment
+    from actors.deployment import Deployment
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -34,12 +31,32 @@ class TookTooLong(Exception):
     """Something did not come to its end in time."""
 
 
+class ProcessDied(Exception):
+    """A process of an actor ended, though nobody had asked it to, or never came up."""
+
+
+class GuestSilent(Exception):
+    """A guest that runs does not count."""
+
+
+class Stuck(Exception):
+    """A conversation neither goes on nor ends."""
+
+
+class RunsAlready(Exception):
+    """A role of this deployment runs here already."""
+
+
 class NotThere(Exception):
     """What the user names is not there, or is not one thing."""
 
 
 class ServiceAway(Exception):
     """A broker or a database cannot be used."""
+
+
+class AnswersFailed(Exception):
+    """Of several answers, all of which are shown, some are errors."""
 
 
 @contextmanager
@@ -72,6 +89,7 @@ def failure_of(error: BaseException) -> Failure | None:
             Interrupted()
             | TookTooLong()
             | NotThere()
+            | AnswersFailed()
             | ServiceAway()
             | GuestSilent()
             | Stuck()

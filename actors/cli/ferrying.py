@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, assert_never
 import anyio
 import attrs
 
+from actors.cli.failures import GuestSilent, Stuck
 from actors.cli.providing import provide
 from actors.store.truth import conversations
 from protocol.errors import ErrorReport, revive
@@ -42,14 +43,6 @@ COUNTING_S_MAX: Final = 30.0
 POLL_S: Final = 0.02
 #: How long a conversation may be silent: longer than any one step that goes well.
 SILENCE_S_MAX: Final = 60.0
-
-
-class GuestSilent(Exception):
-    """A guest that runs does not count."""
-
-
-class Stuck(Exception):
-    """A conversation neither goes on nor ends."""
 
 
 class Screen(Protocol):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import attrs
 
 from actors.cli.failures import within
 from actors.cli.output import StepLines, short
@@ -70,21 +71,21 @@ def screen_on(console: Console) -> Iterator[Screen]:
 
 
 async def follow(session: Session, accepted: Accepted, screen: Screen, *, to_the_end: bool = False) -> Progress:
-    """Follow a conversation until its user has it done, or to the end of all clean-up; raise its cause if it failed."""
+    """Follow a conversation until its user has it done, or to the end of all clean-up; give all that it told."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell_reasons, session, accepted, screen)
         progress = await session.client.watch(accepted, seen=0)
-        seen = 0
+        told: list[StepNews] = []
         while True:
             for news in progress.news:
                 if news.entry.step:
                     screen.tell(news)
-            seen += len(progress.news)
+            told.extend(progress.news)
             if progress.is_closed or (progress.owes and not to_the_end):
                 break
-            progress = await session.client.watch(accepted, seen=seen)
+            progress = await session.client.watch(accepted, seen=len(told))
         tasks.cancel_scope.cancel()
-    return progress
+    return attrs.evolve(progress, news=tuple(told))
 
 
 async def _tell_reasons(session: Session, accepted: Accepted, screen: Screen) -> None:

@@ -7,14 +7,12 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from actors.cli.failures import RunsAlready
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.process import Deployment, Task
-
-
-class RunsAlready(Exception):
-    """A role of this deployment runs here already."""
+    from actors.deployment import Deployment, Task
 
 
 @contextmanager

@@ -9,22 +9,33 @@ from typing import Final
 
 import click
 
-from actors.cli.cells import cell
-from actors.cli.changing import CHANGES
-from actors.cli.demo import demo
-from actors.cli.failures import failure_of
-from actors.cli.groups import group
-from actors.cli.hosts import host
-from actors.cli.migrations import migration
-from actors.cli.quotas import quota
-from actors.cli.running import run
-from actors.cli.servers import server
-from actors.cli.supplies import image, volume
+from actors.cli.lazy import Later, LazyGroup, at
 
 #: Other packages add commands under this group of entry points.
 PLUG_INS: Final = "cellferry.commands"
 #: What these log is told by our own errors and events, and would only be told twice.
 CHATTY: Final = ("aio_pika", "aiormq")
+COMMANDS: Final = {
+    "broker": at("actors.cli.brokers", "broker", "Give brokers the users, rights and queues that a tree needs."),
+    "call": at("actors.cli.calling", "call", "Send a request by hand, and show the answer."),
+    "cell": at("actors.cli.cells", "cell", "Look at the tree of cells; add, change and remove them."),
+    "dead-letters": at("actors.cli.dead_letters", "dead_letters", "Look at messages that could not be taken."),
+    "demo": at("actors.cli.demo", "demo", "Ferry three servers between cells, and show it."),
+    "gather": at("actors.cli.calling", "gather", "Ask every cell of the tree, and show each answer."),
+    "group": at("actors.cli.groups", "group", "Keep servers on different hosts, wherever they move."),
+    "host": at("actors.cli.hosts", "host", "Look at compute hosts; disable or fence them."),
+    "image": at("actors.cli.supplies", "image", "Add images, which root disks are made from."),
+    "methods": at("actors.cli.calling", "methods", "List every method that cells can be asked for."),
+    "migration": at("actors.cli.migrations", "migration", "Watch moves and other conversations; retry one."),
+    "quota": at("actors.cli.quotas", "quota", "Limit how much projects may have."),
+    "run": at("actors.cli.running", "run", "Run a deployment, or one role of it."),
+    "scheduler": at("actors.cli.schedulers", "scheduler", "Look at what chooses the cell of a server."),
+    "server": at("actors.cli.server_commands", "server", "Create, move and change servers."),
+    "service": at("actors.cli.services", "service", "Look at the services of hosts; forget one."),
+    "volume": at("actors.cli.supplies", "volume", "Add volumes."),
+}
+#: The line of a plug-in that ships with us; others are imported to be asked.
+LINES: Final = {"sim": "Run whole clouds under bad weather, and find bugs."}
 
 
 def _version() -> str:
@@ -34,18 +45,10 @@ def _version() -> str:
         return "not installed"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="cellferry")
 def cellferry() -> None:
     """Run clouds made of cells: route between them, and ferry servers from one to another."""
-
-
-cellferry.add_command(demo)
-cellferry.add_command(run)
-for noun in (server, migration, host, cell, image, volume, quota, group):
-    cellferry.add_command(noun)
-for change in CHANGES:
-    server.add_command(change)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,10 +56,12 @@ def main(arguments: list[str] | None = None) -> None:
     for library in CHATTY:
         logging.getLogger(library).addHandler(logging.NullHandler())
     for plug_in in entry_points(group=PLUG_INS):
-        cellferry.add_command(plug_in.load(), plug_in.name)
+        cellferry.later[plug_in.name] = Later(load=plug_in.load, help=LINES.get(plug_in.name, ""))
     try:
         cellferry.main(arguments, prog_name="cellferry")
     except Exception as error:
+        from actors.cli.failures import failure_of  # noqa: PLC0415 - what went well needs none of it.
+
         failure = failure_of(error)
         if failure is None:
             raise

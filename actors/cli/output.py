@@ -15,6 +15,7 @@ from protocol.cell_path import Address
 from protocol.errors import ErrorReport
 from protocol.invariants import INVARIANTS
 from protocol.journal import Entry, Kind
+from protocol.moves.plans import PLANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from protocol.messages.orders import StepNews
     from protocol.truth import Violation
 
+#: Steps that are done several times: what they have is no attempt.
+REPEATED: Final = frozenset(step.name for plan in PLANS.values() for step in plan.steps if step.times is not None)
 #: Wide enough that no line of plain text is ever broken.
 PLAIN_COLUMNS: Final = 240
 ID_CHARS: Final = 8
@@ -75,6 +78,8 @@ def step_line(entry: Entry, actor: str, *, took_us: int) -> Text:
     """Write the line of one step."""
     address = Address.parse(actor)
     attempt = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
+    if entry.step in REPEATED:
+        attempt = f" ({entry.attempt})"
     name = f"{'undo: ' if entry.is_undo else ''}{entry.step}{attempt}"
     line = Text("  ")
     line.append(f"{name:<{STEP_COLUMNS}} ", style="yellow" if entry.is_undo else "")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from actors.ops.settings import Cloud, SettingsError
+from actors.ops.checks import SettingsError
+from actors.ops.settings import Cloud
 
 if TYPE_CHECKING:
     from actors.ops.settings import HostSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import click
@@ -12,25 +12,14 @@ import click
 from actors.cli.configuring import config_option, deployment_of, public
 from actors.cli.failures import named
 from actors.cli.holding import held
+from actors.cli.parameters import CellName
 from actors.cli.serving import read_line, serve, serve_child
-from actors.process import SQLITE, Deployment, Duty, Task
-from protocol.cell_path import CellPath
-from protocol.errors import InvalidName
+from actors.deployment import SQLITE, Deployment, Duty, Task
+
+if TYPE_CHECKING:
+    from protocol.cell_path import CellPath
 
 ALL: Final = "all"
-
-
-class CellName(click.ParamType[CellPath]):
-    """A cell's path, as an option of a command."""
-
-    name = "path"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> CellPath:
-        """Read it, or say what is wrong with it."""
-        try:
-            return CellPath.parse(str(value))
-        except InvalidName as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -112,7 +101,7 @@ def _chosen(
 
 
 def _introduction(deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool) -> str:
-    cells = sum(task.duty is Duty.CELL for task in tasks)
+    cells = sum(task.duty is Duty.CELL and not task.replica for task in tasks)
     hosts = sum(task.duty is Duty.HOST for task in tasks)
     what = str(tasks[0]) if len(tasks) == 1 else f"{cells} cell(s) and {hosts} host(s)"
     where = f"{len(tasks)} processes of" if has_processes else "one process,"

@@ -10,12 +10,14 @@ import click
 
 from actors.cli import groups
 from actors.cli.configuring import config_option
+from actors.cli.creates import show_create
 from actors.cli.failures import NotThere
 from actors.cli.following import finish
 from actors.cli.formats import Shape, shape_options, show_fields, show_rows
 from actors.cli.report import power_name
 from actors.cli.speaking import ADMIN, LOOK_S, Session, speak, user_here
 from actors.cli.times import shown_time
+from actors.cli.wishes import wish_options
 from protocol.cell_path import Address, CellPath
 from protocol.messages.orders import (
     BANDWIDTH_KBPS_MAX,
@@ -38,10 +40,14 @@ if TYPE_CHECKING:
 
     from actors.cli.formats import Row
     from protocol.messages.orders import Order
-    from protocol.records import Flavor
+    from protocol.records import Flavor, Mirror
+    from protocol.scheduling import Wish
 
 LISTED: Final = ("id", "name", "vm_state", "task_state", "power_state", "host", "cell", "flavor", "taken_for")
 PUBLIC_KEY: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+#: In place of a state: the cell that is its home has no record of it; the root has not heard of it.
+MISSING: Final = "missing"
+UNHEARD: Final = "unheard"
 DEVICES: Final = tuple(f"/dev/vd{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -99,7 +105,7 @@ def row_of(line: ServerLine) -> Row:
     return {
         "id": mirror.server,
         "name": mirror.name,
-        "vm_state": mirror.vm_state.value,
+        "vm_state": state_of(mirror),
         "task_state": mirror.task_state.value if mirror.task_state else None,
         "power_state": power_name(mirror.power_state),
         "host": mirror.host,
@@ -110,6 +116,13 @@ def row_of(line: ServerLine) -> Row:
     }
 
 
+def state_of(mirror: Mirror) -> str:
+    """Name a server's state, or say why that is not known."""
+    if mirror.is_missing:
+        return MISSING
+    return UNHEARD if mirror.vm_state is None else mirror.vm_state.value
+
+
 @server.command()
 @click.argument("which", metavar="SERVER")
 @config_option()
@@ -118,7 +131,8 @@ def show(*, which: str, config: Path, shape: Shape) -> None:
     """Show a server, by its name, its id, or the start of that."""
 
     async def work(session: Session) -> None:
-        await show_server(session, await session.server(which), shape)
+        line = await session.find_server(which)
+        await (show_create(session, which, shape) if line is None else show_server(session, line, shape))
 
     speak(config, work)
 
@@ -159,9 +173,6 @@ async def read(session: Session, line: ServerLine) -> ServerBundle:
     return await session.client.ask(home, ReadServer(server=line.mirror.server), budget_s=LOOK_S)
 
 
-# --- orders ------------------------------------------------------------------------------------------------
-
-
 @server.command()
 @click.argument("name")
 @click.option("--flavor", "flavor_name", required=True, help="A flavor of the deployment's file.")
@@ -173,10 +184,11 @@ async def read(session: Session, line: ServerLine) -> ServerBundle:
 @click.option("--group", "group_name", metavar="GROUP", help="A group whose servers are on different hosts.")
 @click.option("--bandwidth", type=click.IntRange(0, BANDWIDTH_KBPS_MAX), default=0, metavar="KBPS",
               help="What its port is guaranteed of its host; such a server does not leave its cell.")  # fmt: skip
+@wish_options
 @orders
 def create(
     *, name: str, flavor_name: str, image: str, boot_volume: str | None, volumes: tuple[str, ...], host: str | None,
-    key: Path | None, group_name: str | None, bandwidth: int, config: Path, waiting: Waiting, shape: Shape,
+    key: Path | None, group_name: str | None, bandwidth: int, wish: Wish, config: Path, waiting: Waiting, shape: Shape,
 ) -> None:  # fmt: skip
     """Create a server, called NAME."""
     if bool(image) is bool(boot_volume):
@@ -192,6 +204,7 @@ def create(
             server=session.client.fresh_id("server", name), name=name, flavor=flavor(session, flavor_name), image=image,
             volumes=(*root, *data), host=host, origin=origin(session), key_pair=pair,
             group=(await groups.find(session, group_name)).id if group_name else "", bandwidth_kbps=bandwidth,
+            wish=wish,
         )  # fmt: skip
         await place(session, order, name=name, what=f"create {flavor_name}", waiting=waiting, shape=shape)
 
@@ -210,7 +223,7 @@ def resize(*, which: str, flavor_name: str, host: str | None, config: Path, wait
         wanted = flavor(session, flavor_name)
         return MoveServer(server=server_id, flavor=wanted, host=host, origin=origin(session))
 
-    _order(config, which, f"resize to {flavor_name}", order, waiting=waiting, shape=shape)
+    order_server(config, which, f"resize to {flavor_name}", order, waiting=waiting, shape=shape)
 
 
 @server.command()
@@ -224,7 +237,7 @@ def migrate(*, which: str, host: str | None, config: Path, waiting: Waiting, sha
         return MoveServer(server=server_id, flavor=None, host=host, origin=origin(session))
 
     what = f"cold migrate to host {host}" if host else "cold migrate"
-    _order(config, which, what, order, waiting=waiting, shape=shape)
+    order_server(config, which, what, order, waiting=waiting, shape=shape)
 
 
 def _settling(goal: Goal) -> Callable[..., None]:
@@ -232,35 +245,29 @@ def _settling(goal: Goal) -> Callable[..., None]:
         def order(session: Session, server_id: str) -> Order:
             return SettleMove(server=server_id, goal=goal, origin=origin(session))
 
-        _order(config, which, goal.value, order, waiting=waiting, shape=shape)
+        order_server(config, which, goal.value, order, waiting=waiting, shape=shape)
 
     return command
 
 
-def _powering(goal: Goal) -> Callable[..., None]:
+def powering(goal: Goal) -> Callable[..., None]:
+    """Make a command that has a server's guest do something."""
+
     def command(*, which: str, config: Path, waiting: Waiting, shape: Shape) -> None:
         def order(session: Session, server_id: str) -> Order:
             return PowerServer(server=server_id, goal=goal, origin=origin(session))
 
-        _order(config, which, goal.value, order, waiting=waiting, shape=shape)
+        order_server(config, which, goal.value, order, waiting=waiting, shape=shape)
 
     return command
-
-
-def _deleting(*, which: str, config: Path, waiting: Waiting, shape: Shape) -> None:
-    def order(session: Session, server_id: str) -> Order:
-        return DeleteServer(server=server_id, origin=origin(session))
-
-    _order(config, which, "delete", order, waiting=waiting, shape=shape)
 
 
 #: The commands that need no more than the server: how each places its order, and its words of help.
 SIMPLE: Final = {
     Goal.CONFIRM: (_settling(Goal.CONFIRM), "Confirm a move: the server stays, and what is left at its source goes."),
     Goal.REVERT: (_settling(Goal.REVERT), "Revert a move: the server goes back to where it was."),
-    Goal.START: (_powering(Goal.START), "Start a server."),
-    Goal.STOP: (_powering(Goal.STOP), "Stop a server."),
-    Goal.DELETE: (_deleting, "Delete a server, whatever is being done to it; its volumes stay."),
+    Goal.START: (powering(Goal.START), "Start a server."),
+    Goal.STOP: (powering(Goal.STOP), "Stop a server."),
 }
 for _goal, (_command, _help) in SIMPLE.items():
     _argument = click.argument("which", metavar="SERVER")
@@ -269,15 +276,17 @@ for _goal, (_command, _help) in SIMPLE.items():
 
 @server.command()
 @click.argument("which", metavar="SERVER")
-@click.option("--hard", "is_hard", is_flag=True, help="Also when it is stopped: it runs then.")
+@click.option("--soft", "is_soft", is_flag=True, help="Only switch it off and mark it: `restore` takes it back.")
 @orders
-def reboot(*, which: str, is_hard: bool, config: Path, waiting: Waiting, shape: Shape) -> None:
-    """Switch a server off and on again, on its host."""
+def delete(*, which: str, is_soft: bool, config: Path, waiting: Waiting, shape: Shape) -> None:
+    """Delete a server, whatever is being done to it; its volumes stay."""
 
     def order(session: Session, server_id: str) -> Order:
-        return PowerServer(server=server_id, goal=Goal.REBOOT, origin=origin(session), is_hard=is_hard)
+        if is_soft:
+            return PowerServer(server=server_id, goal=Goal.SOFT_DELETE, origin=origin(session))
+        return DeleteServer(server=server_id, origin=origin(session))
 
-    _order(config, which, "hard reboot" if is_hard else "reboot", order, waiting=waiting, shape=shape)
+    order_server(config, which, "soft delete" if is_soft else "delete", order, waiting=waiting, shape=shape)
 
 
 @server.command()
@@ -310,7 +319,7 @@ def detach(*, which: str, volume: str, config: Path, waiting: Waiting, shape: Sh
     def order(session: Session, server_id: str) -> Order:
         return ChangeVolume(server=server_id, goal=Goal.DETACH, volume=volume, device="", origin=origin(session))
 
-    _order(config, which, f"detach {volume}", order, waiting=waiting, shape=shape)
+    order_server(config, which, f"detach {volume}", order, waiting=waiting, shape=shape)
 
 
 @server.command()
@@ -326,12 +335,14 @@ def swap(*, which: str, old: str, new: str, config: Path, waiting: Waiting, shap
             server=server_id, goal=Goal.SWAP, volume=old, device="", origin=origin(session), replacement=new
         )
 
-    _order(config, which, f"swap {old} for {new}", order, waiting=waiting, shape=shape)
+    order_server(config, which, f"swap {old} for {new}", order, waiting=waiting, shape=shape)
 
 
-def _order(
+def order_server(
     config: Path, which: str, what: str, order: Callable[[Session, str], Order], *, waiting: Waiting, shape: Shape
 ) -> None:
+    """Find a server by what it is called, and place an order about it."""
+
     async def work(session: Session) -> None:
         line = await session.server(which)
         placed = order(session, line.mirror.server)

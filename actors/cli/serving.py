@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+    from actors.deployment import Deployment, Task
     from actors.kernel.ports import Events
-    from actors.process import Deployment, Parts, Task
+    from actors.process import Parts
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
 HOSTS_S_MAX: Final = 60.0
@@ -47,15 +49,18 @@ def read_line() -> bytes:
 
 async def serve_child(
     deployment: Deployment, task: Task, *,
-    opening: Callable[[Deployment, Events], AbstractAsyncContextManager[Parts]] = open_parts,
+    opening: Callable[[Deployment, Events], AbstractAsyncContextManager[Parts]] | None = None,
 ) -> None:  # fmt: skip
     """Run the role's actors on what `opening` gives; say when they take messages.  Ends when the parent does."""
+    opening = opening or partial(open_parts, needed=(task.cell,))
     async with anyio.create_task_group() as watching:
+        stop = _Stop(watching.cancel_scope)
         watching.start_soon(_until_orphaned, watching.cancel_scope)
-        await watching.start(_until_signalled, watching.cancel_scope)
+        await watching.start(_until_signalled, stop)
         async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
             os.write(1, READY)
-            await anyio.sleep_forever()
+            await stop.wanted()
+        watching.cancel_scope.cancel()
 
 
 async def serve(
@@ -63,12 +68,15 @@ async def serve(
 ) -> None:
     """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known."""
     async with anyio.create_task_group() as watching:
-        await watching.start(_until_signalled, watching.cancel_scope)
-        async with open_parts(deployment, LoggedEvents()) as parts, _running(parts, tasks, has_processes=has_processes):
+        stop = _Stop(watching.cancel_scope)
+        await watching.start(_until_signalled, stop)
+        opening = open_parts(deployment, LoggedEvents(), needed={task.cell for task in tasks})
+        async with opening as parts, _running(parts, tasks, has_processes=has_processes):
             if tasks == deployment.tasks():
                 await _settle(parts)
             ready()
-            await anyio.sleep_forever()
+            await stop.wanted()
+        watching.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -86,7 +94,7 @@ async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool
 async def _settle(parts: Parts) -> None:
     """Wait for the hosts, and enter what the file says that there is."""
     cloud = parts.deployment.cloud
-    async with user(parts).open() as post:
+    async with user(parts) as post:
         client = Client(post, incarnation=parts.ports.ids.new().hex())
         with within(HOSTS_S_MAX, "the hosts have not all announced themselves to their cells"):
             await client.settle_hosts(len(cloud.hosts))
@@ -99,8 +107,28 @@ async def _until_orphaned(scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _until_signalled(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+class _Stop:
+    """What a signal does: the first has those that serve finish what they have taken, the next ends them at once."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+        self._wanted: anyio.Event | None = None
+
+    async def wanted(self) -> None:
+        """Serve until the first signal."""
+        self._wanted = anyio.Event()
+        await self._wanted.wait()
+
+    def signal(self) -> None:
+        """Take a signal."""
+        if self._wanted is None or self._wanted.is_set():
+            self._scope.cancel()
+        else:
+            self._wanted.set()
+
+
+async def _until_signalled(stop: _Stop, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:
-            scope.cancel()
+            stop.signal()

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import attrs
 
-from actors.assembly import Ports
+from actors.accounts import CLIENT
 from actors.cli.configuring import deployment_of
 from actors.cli.failures import NotThere, ServiceAway, leaf, named
 from actors.cli.output import console_for
 from actors.client import Client
+from actors.kernel.post import Post
 from actors.ops.events import MemoryEvents
-from actors.process import CLIENT, SystemClock, SystemIds, SystemRandom
+from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from actors.wire.rabbitmq import RabbitWire
-from protocol.cell_path import Address
+from protocol.cell_path import Address, replies_of
 from protocol.errors import CallTimeout, CellferryError, NotFound, Unroutable
+from protocol.messages.creates import START_CHARS
 from protocol.messages.root import PageServers, ServerLine
 
 if TYPE_CHECKING:
@@ -27,16 +29,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from actors.deployment import Deployment
     from actors.kernel.ports import Clock
-    from actors.process import Deployment
     from protocol.requests import Request
 
 T = TypeVar("T")
 ADMIN: Final = "admin"
 #: How long an answer may take that needs nothing but a look.
 LOOK_S: Final = 10.0
-#: So many signs of an id are taken for an id.
-ID_START_CHARS: Final = 4
+#: What ids are made of.
 ID_CHARS: Final = frozenset("0123456789abcdef-")
 
 
@@ -64,7 +65,7 @@ class Session:
     async def find_server(self, text: str) -> ServerLine | None:
         """Find a server, if there is one; raise `NotThere` when there are several."""
         page = await self.look(PageServers(name=text, limit=2))
-        if not page.lines and len(text) >= ID_START_CHARS and set(text) <= ID_CHARS:
+        if not page.lines and len(text) >= START_CHARS and set(text) <= ID_CHARS:
             page = await self.look(PageServers(id_start=text, limit=2))
         if not page.lines:
             return None
@@ -89,14 +90,20 @@ def speak(config: Path, work: Callable[[Session], Awaitable[T]]) -> T:
     async def speaking() -> T:
         root, ids = deployment.cloud.root, SystemIds()
         connecting = RabbitWire.connect(
-            {root: deployment.broker_of(root)}, prefix=deployment.prefix, events=MemoryEvents(), random=SystemRandom()
+            deployment.accounts.access(root, CLIENT),
+            prefix=deployment.prefix,
+            events=MemoryEvents(),
+            random=SystemRandom(),
         )
         async with connecting as wire:
-            ports = Ports(wire=wire, clock=SystemClock(), ids=ids, random=SystemRandom(), events=MemoryEvents())
-            async with ports.post(root, CLIENT, slot=ids.new().hex(), is_passing=True).open() as post:
+            opening = Post(
+                me=Address(root, CLIENT), replies=replies_of(CLIENT, ids.new().hex()), wire=wire, ids=ids,
+                events=MemoryEvents(), is_passing=True,
+            )  # fmt: skip
+            async with opening.open() as post:
                 return await work(
                     Session(
-                        client=Client(post, incarnation=ids.new().hex()), deployment=deployment, clock=ports.clock,
+                        client=Client(post, incarnation=ids.new().hex()), deployment=deployment, clock=SystemClock(),
                         out=console_for(sys.stdout), progress=console_for(sys.stderr),
                     )
                 )  # fmt: skip

@@ -9,9 +9,11 @@ import anyio
 import click
 
 from actors.cli.configuring import config_option
+from actors.cli.imaging import list_images
 from actors.cli.providing import add_image, add_volume
 from actors.cli.speaking import Session, speak
-from actors.ops.settings import SettingsError, VolumeSettings
+from actors.ops.checks import SettingsError
+from actors.ops.settings import VolumeSettings
 from actors.partners.files import FileImages
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ CHUNK_BYTES: Final = 256 * 1024
 @click.group()
 def image() -> None:
     """Add images, which root disks are made from."""
+
+
+image.add_command(list_images)
 
 
 @image.command("add")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from actors.accounts import MEMORY, open_wire
+from actors.deployment import SQLITE, Duty
 from actors.ops.events import MemoryEvents
-from actors.process import MEMORY, SQLITE, Duty, ProcessSite, open_wire
+from actors.sites import ProcessSite
 from actors.store.postgresql import drop_postgresql
 from protocol.errors import CellferryError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from actors.compute.drivers.process import ProcessDriver
-    from actors.process import Deployment
+    from actors.deployment import Deployment
 
 #: Nobody waits longer than this for an end, however much is broken.
 SWEEP_S_MAX: Final = 60.0
@@ -53,7 +55,9 @@ class Sweep:
             with anyio.fail_after(SWEEP_S_MAX):
                 await remove()
         except* (CellferryError, OSError, TimeoutError) as group:
-            self._warn(f"left behind: {what} ({_leaf(group)}); remove them by hand")
+            error = _leaf(group)
+            why = f"not done after {SWEEP_S_MAX:g} s" if isinstance(error, TimeoutError) else str(error)
+            self._warn(f"left behind: {what} ({why}); remove them by hand")
 
     async def _end_guests(self) -> None:
         site = ProcessSite(self._deployment.directory)
@@ -69,7 +73,7 @@ class Sweep:
             await driver.destroy(server)
 
     async def _delete_queues(self) -> None:
-        async with open_wire(self._deployment, MemoryEvents()) as wire:
+        async with open_wire(self._deployment.accounts, MemoryEvents()) as wire:
             for queue in self._deployment.queues():
                 await wire.purge(queue)
 

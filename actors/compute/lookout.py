@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from actors.compute.drivers.base import Power
+from actors.kernel.periodic import every
 from actors.kernel.post import Stamp
 from actors.store.records import load
 from protocol.draft import need
-from protocol.errors import CellferryError
 from protocol.messages.power import ExpectGuest, NoteGuestOff
 from protocol.records import HeldPermit
 
@@ -40,12 +38,7 @@ class Lookout:
 
     async def run(self) -> None:
         """Look for ever."""
-        while True:
-            await anyio.sleep(LOOK_S)
-            try:
-                await self._look()
-            except CellferryError as error:
-                self._post.events.emit("look_waits", host=self._host, error=str(error))
+        await every(LOOK_S, self._look, events=self._post.events, waits="look_waits", host=self._host)
 
     async def _look(self) -> None:
         held = await self._store.transact(_held)

@@ -69,7 +69,7 @@ class Start:
             await self._do(act)
         await self._give_up_lost(confirmed)
         await self._store.transact(self._begin_anew, confirmed, epoch)
-        await self._post.call(self._root, PayOwed(host=self._host, acts=confirmed.owed), budget_s=BUDGET_S)
+        await self._post.call(self._root, PayOwed(host=self._post.me, acts=confirmed.owed), budget_s=BUDGET_S)
 
     async def _do(self, owed: OwedAct) -> None:
         if await self._driver.guest(owed.server) is None:
@@ -83,6 +83,10 @@ class Start:
                 except InvalidValue:
                     # It is the guest's root disk: the guest goes as a whole.
                     await self._driver.undefine(owed.server)
+            case Owed.KEEP_DISK:
+                await self._driver.keep_disk(owed.server)
+            case Owed.RESTORE_DISK:
+                await self._driver.restore_disk(owed.server)
             case Owed.DETACH:
                 await self._driver.undefine(owed.server)
             case Owed.DESTROY:

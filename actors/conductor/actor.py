@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import anyio
 
 from actors.conductor.changing import Changing
-from actors.conductor.confirming import Confirming
+from actors.conductor.chores import Chores
 from actors.conductor.fencing import Fencing
+from actors.conductor.removing import Removing
 from actors.kernel.actor import Actor
 from actors.kernel.conversation import Conversations
 from actors.kernel.handlers import Ensuring
-from actors.store.listings import conversation_page
+from actors.store.listings import conversation_page, find_create
 from protocol.bodies import encode_body
 from protocol.errors import InvalidValue, NothingToRetry, Unavailable, report, revive
 from protocol.ids import derived_id
 from protocol.journal import Journal, Kind, ending_of
 from protocol.messages import orders as say
 from protocol.messages.changes import ChangeServer
+from protocol.messages.creates import FindCreate, FoundCreate
+from protocol.messages.handing import TakeBuild, TakeOrder
+from protocol.messages.tree import RemoveCell
+from protocol.moves.chores import NEVER, Waits
 from protocol.moves.crossing import FREELY, Crossing
 from protocol.moves.parties import OWE, brief_of
 from protocol.moves.plans import PLANS
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.saga import address_of
-from protocol.states import Goal
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
@@ -45,9 +49,7 @@ RETRY_S: Final = 20.0
 
 
 #: What users ask.
-ORDERS: Final = (
-    say.CreateServer, say.MoveServer, say.SettleMove, say.PowerServer, say.ChangeVolume, say.DeleteServer,
-)  # fmt: skip
+ORDERS: Final[tuple[type[say.Order], ...]] = get_args(say.Order)
 
 
 class Conductor:
@@ -55,7 +57,7 @@ class Conductor:
 
     def __init__(
         self, *, post: Post, store: Store, inbox: Inbox, journals: Journals, clock: Clock, random: Random, owner: str,
-        confirm_after_s: int = 0, crossing: Crossing = FREELY,
+        waits: Waits = NEVER, crossing: Crossing = FREELY,
     ) -> None:  # fmt: skip
         self._root = post.me.cell
         self._store = store
@@ -65,9 +67,8 @@ class Conductor:
             post=post, store=store, journals=journals, clock=clock, random=random, owner=owner,
             plan_of=PLANS.__getitem__,
         )  # fmt: skip
-        self._confirming = Confirming(
-            post=post, store=store, journals=journals, clock=clock, conversations=self._conversations,
-            after_s=confirm_after_s,
+        self._chores = Chores(
+            post=post, store=store, journals=journals, clock=clock, conversations=self._conversations, waits=waits
         )  # fmt: skip
         self._fencing = Fencing(post=post, store=store, journals=journals)
         takes = ORDERS
@@ -76,11 +77,15 @@ class Conductor:
             handlers=(
                 # What a restart goes on with is the conversation.
                 *(Ensuring(request=order, accept=self._begin, ensure=self._take, is_resumed=False) for order in takes),
+                Ensuring(request=TakeOrder, accept=self._begin_handed, ensure=self._take_handed, is_resumed=False),
+                Ensuring(request=TakeBuild, accept=self._begin_handed, ensure=self._take_handed, is_resumed=False),
                 Ensuring(request=say.WatchConversation, ensure=self._watch),
                 Ensuring(request=say.ListConversations, ensure=self._list),
+                Ensuring(request=FindCreate, ensure=self._find_create),
                 Ensuring(request=say.RetryConversation, ensure=self._retry),
                 Ensuring(request=say.FenceHost, ensure=self._fencing.fence),
                 Ensuring(request=say.UnfenceHost, ensure=self._fencing.unfence),
+                Ensuring(request=RemoveCell, ensure=Removing(post=post, store=store, journals=journals).remove),
                 Ensuring(request=ChangeServer, ensure=Changing(post=post).change),
             ),
         )  # fmt: skip
@@ -92,13 +97,13 @@ class Conductor:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 await self._conversations.resume(tasks)
-                self._confirming.start(tasks)
+                self._chores.start(tasks)
                 await self._actor.run(task_status=task_status)
         finally:
             await self._conversations.let_go()
 
     def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
-        goal, lease = goal_of(order), self._conversations.lease(derived_id(moment.key), order.server)
+        goal, lease = order.goal, self._conversations.lease(derived_id(moment.key), order.server)
         others = self._journals.others(connection, order.server, but=lease.conversation)
         admission = admit(goal, server=order.server, others=others)
         if isinstance(admission, TurnAway):
@@ -110,8 +115,7 @@ class Conductor:
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
     async def _take(self, order: Any, moment: Moment) -> say.Accepted:
-        if not moment.key:
-            raise InvalidValue(name="key", value=None, rule="an order needs one, so that it is taken once")
+        self._require_key(moment)
         assert self._tasks is not None, "the conductor is not running"
         conversation = derived_id(moment.key)
         await self._conversations.go_on(conversation, self._tasks)
@@ -129,6 +133,21 @@ class Conductor:
             raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)
 
+    def _begin_handed(self, connection: Connection, request: TakeOrder | TakeBuild, moment: Moment) -> None:
+        self._begin(connection, request.order, moment)
+
+    async def _take_handed(self, request: TakeOrder | TakeBuild, moment: Moment) -> say.Accepted:
+        """Begin what a cell has handed on, and wait for nothing: others of it wait behind this one."""
+        self._require_key(moment)
+        assert self._tasks is not None, "the conductor is not running"
+        conversation = derived_id(moment.key)
+        await self._conversations.go_on(conversation, self._tasks)
+        return say.Accepted(conversation=conversation, server=request.order.server)
+
+    def _require_key(self, moment: Moment) -> None:
+        if not moment.key:
+            raise InvalidValue(name="key", value=None, rule="an order needs one, so that it is taken once")
+
     async def _watch(self, request: say.WatchConversation, _moment: Moment) -> say.Progress:
         journal, waits_for = await self._conversations.read(request.conversation)
         with anyio.move_on_after(WATCH_S):
@@ -137,6 +156,9 @@ class Conductor:
 
     async def _list(self, request: say.ListConversations, _moment: Moment) -> say.ConversationPage:
         return await self._store.transact(conversation_page, request)
+
+    async def _find_create(self, request: FindCreate, _moment: Moment) -> FoundCreate:
+        return await self._store.transact(find_create, request)
 
     async def _retry(self, request: say.RetryConversation, _moment: Moment) -> say.Retried:
         journal, waited_for = await self._conversations.read(request.conversation)
@@ -167,19 +189,6 @@ class Conductor:
         if not self._conversations.is_running(journal.conversation):
             raise Unavailable(what=f"conversation {journal.conversation}", reason="another conductor has it")
         await self._conversations.changed(journal.conversation, seen=len(journal.entries))
-
-
-def goal_of(order: say.Order) -> Goal:
-    """Tell what an order is to bring about."""
-    match order:
-        case say.CreateServer():
-            return Goal.CREATE
-        case say.MoveServer():
-            return Goal.MIGRATE if order.flavor is None else Goal.RESIZE
-        case say.SettleMove() | say.PowerServer() | say.ChangeVolume():
-            return order.goal
-        case say.DeleteServer():
-            return Goal.DELETE
 
 
 def progress(journal: Journal, *, seen: int, parked: str | None) -> say.Progress:

@@ -10,11 +10,12 @@ import anyio
 
 from actors.kernel.frames import take_apart
 from actors.kernel.handlers import Ensuring, Handler, Transactional, as_it_is
+from actors.kernel.leaving import Leaving
 from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
 from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Queue
 from actors.kernel.workers import Workers
 from protocol.bodies import decode_body, encode_body
-from protocol.effects.registry import Moment
+from protocol.effects.registry import Moment, Refused
 from protocol.envelope import Targeted
 from protocol.errors import (
     CellferryError,
@@ -67,9 +68,10 @@ class Actor:
         poison = Transactional(request=Poison, run=lambda _connection, _request, _moment: Done())
         self._handlers.setdefault(Poison.METHOD.name, poison)
         self._mailbox = Mailbox(self._handle)
+        self._leaving = Leaving()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Finish what a crash interrupted, then take messages until cancelled."""
+        """Finish what a crash interrupted, then take messages until cancelled, or asked to leave."""
         queue = Queue(self.post.me.cell, self.post.me.mailbox)
         await self.post.wire.declare(queue)
         self._mailbox = Mailbox(self._handle)  # What an earlier run left unfinished comes again, or is reconciled.
@@ -81,7 +83,14 @@ class Actor:
                 tasks.start_soon(work)
             async with self.post.wire.consume(queue, partial(self._receive, Workers(tasks)), prefetch=PREFETCH):
                 task_status.started()
-                await anyio.sleep_forever()
+                await self._leaving.asked()
+                await self._mailbox.emptied()
+            tasks.cancel_scope.cancel()
+        self._leaving.done()
+
+    async def leave(self) -> None:
+        """Take nothing more, finish and answer what was taken; then `run` returns, and the rest is for others."""
+        await self._leaving.leave()
 
     async def _reconcile(self) -> None:
         for command in await self.store.transact(self.inbox.unfinished):
@@ -96,6 +105,8 @@ class Actor:
     # --- intake ----------------------------------------------------------------------------------------------
 
     def _receive(self, tasks: Starter, delivery: Delivery) -> None:
+        if self._leaving.is_asked:
+            return  # Not settled, so that another replica gets it when this one is gone.
         envelopes, failure = take_apart(delivery.frame, _targeted)
         room = self._mailbox.room
         if len(envelopes) > room:
@@ -122,7 +133,7 @@ class Actor:
         try:
             return await work()  # type: ignore[no-any-return]  # partial loses what it was made of
         except CellferryError as error:
-            return encode_error(report(error, cell=str(self.post.me.cell))), True
+            return self._refusal(error), True
         except Exception as error:  # noqa: BLE001  the actor's edge: our mistake must not cost others their actor
             self.post.events.emit("handler_failed", actor=str(self.post.me), method=method, error=repr(error))
             internal = InternalError(actor=str(self.post.me), method=method, text=repr(error))
@@ -144,7 +155,7 @@ class Actor:
         command = _command(envelope)
         match handler:
             case Transactional():
-                return await self._transact(handler, request, command)
+                return await self._transact(handler, request, command, str(envelope.source.cell))
             case Ensuring():
                 return await self._begin_ensuring(handler, request, command, letter)
             case _:
@@ -159,7 +170,7 @@ class Actor:
         await self.store.transact(self.inbox.close, closing)
         return encode_body(Done()), False
 
-    async def _transact(self, handler: Transactional, request: Any, command: Command | None) -> Reply:
+    async def _transact(self, handler: Transactional, request: Any, command: Command | None, sender: str) -> Reply:
         now_us = self.clock.now_us()
 
         def work(connection: Connection) -> Reply:
@@ -169,11 +180,13 @@ class Actor:
                 if isinstance(found, Known):
                     return found.body, found.is_error
                 verdict = found if isinstance(found, Fresh) else verdict
-            moment = self._moment(str(command.key) if command else "", verdict, now_us)
-            reply = encode_body(handler.run(connection, request, moment))
-            if command is not None:
-                self.inbox.settle(connection, command, reply=reply, is_error=False)
-            return reply, False
+            moment = self._moment(str(command.key) if command else "", verdict, now_us, sender)
+            value = handler.run(connection, request, moment)
+            is_error = isinstance(value, Refused)
+            reply = self._refusal(value.error) if isinstance(value, Refused) else encode_body(value)
+            if command is not None and (not is_error or _is_outcome(command, value.error)):
+                self.inbox.settle(connection, command, reply=reply, is_error=is_error)
+            return reply, is_error
 
         try:
             return await self.store.transact(work)
@@ -186,11 +199,13 @@ class Actor:
         A step's refusal is not stored: it has left nothing, or (an ensuring one) is still being worked on.  The step
         is undone with poison, or, where its conversation can only go forward, asked again until it is done.
         """
-        body = encode_error(report(error, cell=str(self.post.me.cell)))
-        is_outcome = not error.is_retryable and not isinstance(error, _NO_OUTCOME)
-        if command is None or not command.key.is_plain or not is_outcome:
+        body = self._refusal(error)
+        if command is None or not _is_outcome(command, error):
             return body, True
         return await self.store.transact(self._settle, command, body, is_error=True)
+
+    def _refusal(self, error: CellferryError) -> bytes:
+        return encode_error(report(error, cell=str(self.post.me.cell)))
 
     def _settle(self, connection: Connection, command: Command, body: bytes, *, is_error: bool) -> Reply:
         found = self.inbox.look(connection, command)
@@ -244,12 +259,13 @@ class Actor:
 
         return await self.store.transact(settle)
 
-    def _moment(self, key: str, verdict: Fresh, now_us: int | None = None) -> Moment:
+    def _moment(self, key: str, verdict: Fresh, now_us: int | None = None, sender: str = "") -> Moment:
         return Moment(
             now_us=self.clock.now_us() if now_us is None else now_us,
             cell=str(self.post.me.cell),
             key=key,
             undoes_nothing=verdict.undoes_nothing,
+            sender=sender,
         )
 
 
@@ -265,6 +281,11 @@ def _command(envelope: Targeted) -> Command | None:
     return Command(
         key=envelope.key, server=envelope.server, epoch=envelope.epoch, method=envelope.method, body=envelope.body
     )
+
+
+def _is_outcome(command: Command, error: CellferryError) -> bool:
+    """Tell whether a refusal is what a command is answered with from now on."""
+    return command.key.is_plain and not error.is_retryable and not isinstance(error, _NO_OUTCOME)
 
 
 def _countdown(count: int, last: Callable[[], None]) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 import attrs
 
+from protocol.cell_path import Address
 from protocol.envelope import Response
 from protocol.errors import Overflow
 from protocol.truth import CallTruth
@@ -24,6 +25,7 @@ class Pending:
     """One call that waits, until a moment of the loop's clock."""
 
     until_s: float
+    asked: Address | None = None  # Who; None: anybody may answer.
     arrived: anyio.Event = attrs.field(factory=anyio.Event)
     answer: Response | None = None
     answers: int = 0  # What its caller was given: an answer, or the error that none came.
@@ -40,11 +42,16 @@ class Calls:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def open(self, envelope: bytes, *, until_s: float) -> Pending:
+    def open(self, envelope: bytes, *, until_s: float, asked: Address | None = None) -> Pending:
         """Begin to wait for an answer to that envelope."""
         if len(self._pending) >= PENDING_MAX:
             raise Overflow(what="the table of pending calls", limit=PENDING_MAX)
-        return self._pending.setdefault(envelope, Pending(until_s))
+        return self._pending.setdefault(envelope, Pending(until_s, asked))
+
+    def asked(self, envelope: bytes) -> Address | None:
+        """Tell who was asked by that envelope, if its answer is still waited for."""
+        pending = self._pending.get(envelope)
+        return None if pending is None else pending.asked
 
     def close(self, envelope: bytes) -> None:
         """Wait no more: whatever comes is late.  A call that nothing came for is answered by its caller's error."""

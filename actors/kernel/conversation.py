@@ -281,6 +281,9 @@ class _Run:
         last = self._journal.entries[-1]
         mine = (Kind.INTENT, send.step.name, send.attempt, send.is_undo)
         if (last.kind, last.step, last.attempt, last.is_undo) != mine:
+            if send.pause_s:
+                await self._all.park(self._journal, f"{send.step.name}: there was nothing to choose; it is tried again")
+                await anyio.sleep(send.pause_s)
             await self._write(Kind.INTENT, send)
         outcome = await self._answer(send)
         if outcome is ENDED:
@@ -316,7 +319,7 @@ class _Run:
                 # A refusal is an outcome; anything else leaves it unknown, and unknown means: ask again.
                 is_patient = error.is_retryable and anyio.current_time() - since_s < patience_s
                 if not send.must_succeed and not is_patient:
-                    return send.step.refusal(send.story, error)
+                    return send.step.outcome(send.story, error)
                 await self._all.park(self._journal, f"{send.step.name} at {send.address}: {error}")
             self.ends_for = await self._all.ends_for(self._journal)
             if self.ends_for is not None and may_be_aborted(self._plan, self._journal):

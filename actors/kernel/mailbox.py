@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from actors.kernel.leaving import Busy
 from protocol.errors import Overflow
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Mailbox:
         self._limit = limit
         self._lanes: dict[str, deque[Letter]] = {}
         self._size = 0
+        self._busy = Busy()
 
     def __len__(self) -> int:
         return self._size
@@ -49,6 +51,7 @@ class Mailbox:
         if self._size >= self._limit:
             raise Overflow(what="the mailbox", limit=self._limit)
         self._size += 1
+        self._busy.begin()
         # What is about no server needs no order: each such letter has a lane of its own.
         name = letter.envelope.server or letter.envelope.id.hex()
         lane = self._lanes.get(name)
@@ -58,6 +61,10 @@ class Mailbox:
         self._lanes[name] = deque([letter])
         tasks.start_soon(self._serve, name, name=f"lane {name}")
 
+    async def emptied(self) -> None:
+        """Wait until all letters are handled."""
+        await self._busy.over()
+
     async def _serve(self, name: str) -> None:
         lane = self._lanes[name]
         while lane:
@@ -66,4 +73,5 @@ class Mailbox:
             finally:
                 lane.popleft()
                 self._size -= 1
+                self._busy.end()
         del self._lanes[name]

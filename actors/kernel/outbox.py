@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -28,12 +29,14 @@ class Pump:
 
     def __init__(
         self, *, post: Post, store: Store, waiting: Callable[[Connection], tuple[Outgoing, ...]],
-        retire: Callable[[Connection, str], None],
+        retire: Callable[[Connection, str], None], look_s: float = math.inf,
     ) -> None:  # fmt: skip
+        """Look by itself every `look_s`: what another replica has left nobody wakes this one for."""
         self._post = post
         self._store = store
         self._waiting = waiting
         self._retire = retire
+        self._look_s = look_s
         self._woken = anyio.Event()
 
     def wake(self) -> None:
@@ -51,7 +54,8 @@ class Pump:
                     await self._send(row)
                 pause_s = PAUSE_FIRST_S
                 if not rows:
-                    await self._woken.wait()
+                    with anyio.move_on_after(self._look_s):
+                        await self._woken.wait()
                 await anyio.sleep(LINGER_S)
             except CellferryError as error:
                 self._post.events.emit("outbox_waits", actor=str(self._post.me), error=str(error), pause_s=pause_s)
@@ -60,7 +64,7 @@ class Pump:
 
     async def _send(self, row: Outgoing) -> None:
         envelope = self._post.targeted(
-            row.target, row.method, row.body, stamp=Stamp(server=row.server), budget_s=BUDGET_S
+            row.target, row.method, row.body, stamp=Stamp(server=row.server, key=row.key), budget_s=BUDGET_S
         )
         response = await self._post.ask(envelope)
         if response.is_error:

@@ -74,16 +74,29 @@ class Delivery(Protocol):
         """The bytes that were sent."""
         ...
 
+    @property
+    def sender(self) -> str:
+        """Who has sent it, as the broker knows him; empty: the broker says nothing of that."""
+        ...
+
     def ack(self) -> None:
         """Let the queue forget the frame: its effect is stored."""
         ...
 
-    def reject(self, reason: str) -> None:
-        """Put the frame among the dead letters of its queue's cell, with the reason."""
+    def reject(self, reason: str, why: str = "") -> None:
+        """Put the frame among the dead letters of its queue's cell, with the reason, and in words `why`."""
         ...
 
 
 Receive: TypeAlias = Callable[[Delivery], None]
+
+
+@attrs.frozen(kw_only=True)
+class Outage:
+    """A broker that cannot be reached: since when, by the clock of waiting, and why, as far as that is known."""
+
+    since_s: float
+    reason: str
 
 
 class Wire(Protocol):
@@ -114,6 +127,13 @@ class Wire(Protocol):
 
     async def purge(self, queue: Queue) -> None:
         """Delete the queue with all that is in it; a missing queue is no error."""
+        ...
+
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell whether the cell's broker is away, as far as that was noticed, without asking anybody.
+
+        The wire tries to reach it by itself for as long as it takes; what is sent there meanwhile is `TransportLost`.
+        """
         ...
 
 
@@ -179,6 +199,7 @@ class Outgoing:
     #: What it is news of: it takes the place of what waits and is about the same, and ranks no higher.  Empty: nothing.
     about: str = ""
     rank: int = 0
+    key: Key | None = None  # For who takes it only once, and only under a key.
 
 
 @attrs.frozen(kw_only=True)

@@ -12,10 +12,13 @@ from actors.kernel.calls import Calls
 from actors.kernel.frames import take_apart
 from actors.kernel.outlets import Outlets
 from actors.kernel.ports import Queue
+from protocol.authority import LINK, may_answer
 from protocol.bodies import decode_body, encode_body
+from protocol.cell_path import Address
 from protocol.codec import encode
+from protocol.dead_letters import reason_of
 from protocol.envelope import Broadcast, Context, Direction, Key, Response, Targeted, answer
-from protocol.errors import CallTimeout, CellferryError, ErrorReport, revive
+from protocol.errors import CallTimeout, CellferryError, ErrorReport, Forbidden, revive
 from protocol.errors_wire import decode_error, encode_error
 from protocol.gather import decode_answers
 from protocol.requests import Gathered, Request
@@ -24,11 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.kernel.ports import Delivery, Events, Ids, Wire
-    from protocol.cell_path import Address
     from protocol.envelope import Envelope
 
 R = TypeVar("R")
-LINK: Final = "link"
 BUDGET_S: Final = 30.0
 REPLY_PREFETCH: Final = 256
 ANONYMOUS: Final = Context(request_id="")
@@ -68,6 +69,7 @@ class Post:
         self.events = events
         self.calls = Calls()
         self._outlets: Outlets | None = None
+        self._incarnation, self._sequence = "", 0  # Of the keys that it gives.
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Post]:
@@ -100,7 +102,7 @@ class Post:
         envelope = Broadcast(
             id=self.ids.new(), method=type(request).METHOD.name, context=stamp.context, source=self.me,
             route=(self.me.cell,), call=True, reply_to=self.replies.name, budget_s=budget_s, server=stamp.server,
-            key=stamp.key, epoch=stamp.epoch, body=encode_body(request), direction=direction,
+            key=self._key(request, stamp), epoch=stamp.epoch, body=encode_body(request), direction=direction,
             include_self=include_self,
         )  # fmt: skip
         response = await self.ask(envelope)
@@ -110,7 +112,8 @@ class Post:
 
     async def ask(self, envelope: Targeted | Broadcast) -> Response:
         """Send a call and give its answer; raise `CallTimeout` when none comes within the envelope's budget."""
-        pending = self.calls.open(envelope.id, until_s=anyio.current_time() + envelope.budget_s)
+        asked = envelope.target if isinstance(envelope, Targeted) else Address(self.me.cell, LINK)
+        pending = self.calls.open(envelope.id, until_s=anyio.current_time() + envelope.budget_s, asked=asked)
         try:
             with anyio.move_on_after(envelope.budget_s):
                 await self.send(envelope)
@@ -159,20 +162,37 @@ class Post:
             body=body, target=to,
         )  # fmt: skip
 
+    def _key(self, request: Request[Any], stamp: Stamp) -> Key | None:
+        """Give a broadcast that may not run twice a key: doubled, two replicas of a cell may both carry it out."""
+        if stamp.key is not None or type(request).METHOD.is_idempotent:
+            return stamp.key
+        self._incarnation = self._incarnation or self.ids.new().hex()
+        self._sequence += 1
+        return Key.plain(self._incarnation, self._sequence)
+
     def _receive(self, delivery: Delivery) -> None:
-        answers, failure = take_apart(delivery.frame, lambda envelope: envelope)
+        answers, failure = take_apart(delivery.frame, self._admitted)
         for envelope in answers:
             if not isinstance(envelope, Response) or not self.take(envelope):
                 self.events.emit("answer_unwanted", queue=str(self.replies), method=envelope.method)
         self.settle(delivery, self.replies, failure)
+
+    def _admitted(self, envelope: Envelope) -> Envelope:
+        """Refuse an answer of somebody who was not asked."""
+        asked = self.calls.asked(envelope.answers) if isinstance(envelope, Response) else None
+        if asked is not None and not may_answer(envelope, asked=asked, asker=self.me.cell):  # type: ignore[arg-type]  # it is a Response
+            reason = f"{asked} was asked, and not {envelope.source}"
+            raise Forbidden(sender=str(envelope.source.cell), method=envelope.method, reason=reason)
+        return envelope
 
     def settle(self, delivery: Delivery, queue: object, failure: CellferryError | None) -> None:
         """Acknowledge a frame, or make it a dead letter for what was wrong with it."""
         if failure is None:
             delivery.ack()
             return
-        self.events.emit("dead_letter", queue=str(queue), reason=failure.code, error=str(failure))
-        delivery.reject(failure.code)
+        reason = reason_of(failure)
+        self.events.emit("dead_letter", queue=str(queue), reason=reason.value, error=str(failure))
+        delivery.reject(reason.value, str(failure))
 
     def take(self, response: Response) -> bool:
         """Take an answer; tell whether it was waited for."""

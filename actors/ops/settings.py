@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import attrs
 import cattrs
 from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError, IterableValidationNote
 
+from actors.ops import checks, links
+from actors.ops.checks import SettingsError
+from actors.ops.healing import BY_DEFAULT, MirrorSettings
+from actors.ops.links import DeploymentSettings, LinkSettings, check_links
+from actors.ops.reclaiming import KEPT, ServersSettings
 from protocol.cell_path import CellPath
-from protocol.errors import CellferryError, InvalidName, define
+from protocol.errors import InvalidName
 from protocol.messages.orders import BANDWIDTH_KBPS_MAX
+from protocol.moves.chores import Waits
 from protocol.moves.crossing import Crossers, Crossing
 from protocol.records import Flavor
+from protocol.saga import ATTEMPTS_MAX, NO_RETRIES, Retries
+from protocol.scheduling import FILTERS
 
 T = TypeVar("T")
 
@@ -29,77 +34,20 @@ OTHERS_MAX: Final = 1_000
 #: Cells with hosts that it takes before anything can be ferried.
 HOST_CELLS_MIN: Final = 2
 CONDUCTORS_MAX: Final = 16
-AMOUNT_MAX: Final = 2**31 - 1
+REPLICAS_MAX: Final = 16
 IMAGE_BYTES_MAX: Final = 2**40
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 UNKNOWN: Final = "unknown key"
-BROKERS: Final = ("amqp", "amqps")
-STORES: Final = ("postgresql", "postgres")
+BROKERS: Final = links.BROKERS
+STORES: Final = links.STORES
 #: What runs guests: real processes with real disks, or a model of them in memory.
 DRIVERS: Final = ("process", "memory")
 CROSSERS: Final = tuple(each.value for each in Crossers)
-#: What begins the names of a deployment's queues and schemas.
-PREFIX: Final = "cellferry"
-PREFIX_RULE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-#: What names a host, an image or a volume: it becomes part of mailboxes, files and queues.
-NAME_RULE: Final = "it must be a lower-case letter or digit, then up to 62 of a-z, 0-9, '.', '_' and '-'"
-
-
-@define
-class SettingsError(CellferryError):
-    """The settings cannot be used; `where` is the path of the value that is wrong."""
-
-    code = "invalid_settings"
-    template = "{where}: {what}"
-    where: str
-    what: str
-
-
-def _name(_settings: object, field: attrs.Attribute[str], text: str) -> None:
-    try:
-        CellPath((text,))  # A host's, an image's and a volume's name obey the rule for one name of a path.
-    except InvalidName:
-        raise SettingsError(where=field.name, what=f"{text!r} is no name; {NAME_RULE}") from None
-
-
-def _amount(most: int, *, least: int = 1) -> Callable[[object, attrs.Attribute[int], int], None]:
-    def check(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-        _check_amount(field.name, value, least=least, most=most)
-
-    return check
-
-
-def _check_amount(where: str, value: int, *, least: int = 1, most: int = AMOUNT_MAX) -> None:
-    if not least <= value <= most:
-        raise SettingsError(where=where, what=f"it must be from {least} to {most}, and is {value}")
-
-
-def check_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise `SettingsError` unless `url` names a server by one of these schemes."""
-    try:
-        parts = urlsplit(url)
-        is_fit = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_fit = False
-    if not is_fit:  # The text may hold a password, so it is not shown.
-        raise SettingsError(where=where, what=f"it must be a URL like {schemes[0]}://USER:PASSWORD@HOST:PORT/NAME")
-
-
-def _url(schemes: tuple[str, ...]) -> Callable[[object, attrs.Attribute[str | None], str | None], None]:
-    def check(_settings: object, field: attrs.Attribute[str | None], url: str | None) -> None:
-        if url is not None:
-            check_url(field.name, url, schemes)
-
-    return check
-
-
-def _broker(_settings: object, field: attrs.Attribute[str], url: str) -> None:
-    check_url(field.name, url, BROKERS)
 
 
 def _driver(_settings: object, field: attrs.Attribute[str], text: str) -> None:
     if text not in DRIVERS:
-        raise SettingsError(where=field.name, what=f"{text!r} is none; {_advice(text, DRIVERS, of='drivers')}")
+        raise SettingsError(where=field.name, what=f"{text!r} is none; {checks.advice(text, DRIVERS, of='drivers')}")
 
 
 @attrs.frozen(kw_only=True)
@@ -108,69 +56,48 @@ class CellSettings:
 
     path: CellPath
     availability_zone: str = ""
-    broker: str | None = attrs.field(default=None, validator=_url(BROKERS), repr=False)
-    store: str | None = attrs.field(default=None, validator=_url(STORES), repr=False)
+    #: What its hosts can do, by name: the values that it has.
+    capabilities: dict[str, tuple[str, ...]] = attrs.field(factory=dict, validator=checks.capabilities, hash=False)
+    #: What the choice of a cell adds for it, and by what it multiplies the room that it has.
+    weight_offset: float = attrs.field(default=0.0, validator=checks.number)
+    weight_scale: float = attrs.field(default=1.0, validator=checks.number)
+    broker: str | None = attrs.field(default=None, validator=checks.url(BROKERS), repr=False)
+    store: str | None = attrs.field(default=None, validator=checks.url(STORES), repr=False)
+    #: How many of its actor and link share the work.
+    replicas: int = attrs.field(default=1, validator=checks.amount(REPLICAS_MAX))
 
 
 @attrs.frozen(kw_only=True)
 class HostSettings:
     """A compute host and what it has to give."""
 
-    name: str = attrs.field(validator=_name)
+    name: str = attrs.field(validator=checks.name)
     cell: CellPath
-    vcpus: int = attrs.field(validator=_amount(AMOUNT_MAX))
-    memory_mb: int = attrs.field(validator=_amount(AMOUNT_MAX))
-    disk_gb: int = attrs.field(validator=_amount(AMOUNT_MAX))
-    bandwidth_kbps: int = attrs.field(default=0, validator=_amount(BANDWIDTH_KBPS_MAX, least=0))
+    vcpus: int = attrs.field(validator=checks.amount(checks.AMOUNT_MAX))
+    memory_mb: int = attrs.field(validator=checks.amount(checks.AMOUNT_MAX))
+    disk_gb: int = attrs.field(validator=checks.amount(checks.AMOUNT_MAX))
+    bandwidth_kbps: int = attrs.field(default=0, validator=checks.amount(BANDWIDTH_KBPS_MAX, least=0))
 
 
 @attrs.frozen(kw_only=True)
 class ImageSettings:
     """An image; its bytes are made up."""
 
-    name: str = attrs.field(validator=_name)
-    size_bytes: int = attrs.field(validator=_amount(IMAGE_BYTES_MAX))
+    name: str = attrs.field(validator=checks.name)
+    size_bytes: int = attrs.field(validator=checks.amount(IMAGE_BYTES_MAX))
 
 
 @attrs.frozen(kw_only=True)
 class VolumeSettings:
     """A volume, blank at first."""
 
-    name: str = attrs.field(validator=_name)
-    size_gb: int = attrs.field(validator=_amount(AMOUNT_MAX))
-
-
-def _prefix(_settings: object, field: attrs.Attribute[str], text: str) -> None:
-    if PREFIX_RULE.fullmatch(text) is None:
-        raise SettingsError(where=field.name, what=f"{text!r} begins no name; it must match {PREFIX_RULE.pattern}")
-
-
-@attrs.frozen(kw_only=True)
-class DeploymentSettings:
-    """What a deployment that stays runs over: its broker, its database, its files, and what its queues are called.
-
-    Without a store each actor keeps an SQLite file in the directory, which is taken from where the file of settings is.
-    """
-
-    wire: str = attrs.field(validator=_broker, repr=False)
-    store: str | None = attrs.field(default=None, validator=_url(STORES), repr=False)
-    directory: str
-    prefix: str = attrs.field(default=PREFIX, validator=_prefix)
-
-
-def _seconds(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-    if value:
-        _check_amount(field.name, value)
+    name: str = attrs.field(validator=checks.name)
+    size_gb: int = attrs.field(validator=checks.amount(checks.AMOUNT_MAX))
 
 
 def _crossers(_settings: object, field: attrs.Attribute[str], text: str) -> None:
     if text not in CROSSERS:
-        raise SettingsError(where=field.name, what=f"{text!r} is none; {_advice(text, CROSSERS, of='values')}")
-
-
-def _weight(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-    if abs(value) > AMOUNT_MAX:
-        raise SettingsError(where=field.name, what=f"it must be from -{AMOUNT_MAX} to {AMOUNT_MAX}, and is {value}")
+        raise SettingsError(where=field.name, what=f"{text!r} is none; {checks.advice(text, CROSSERS, of='values')}")
 
 
 @attrs.frozen(kw_only=True)
@@ -178,16 +105,55 @@ class MovesSettings:
     """What holds for moves."""
 
     #: So long after it is done a move is confirmed that nobody has confirmed or reverted; 0: never.
-    confirm_after_s: int = attrs.field(default=0, validator=_seconds)
+    confirm_after_s: int = attrs.field(default=0, validator=checks.seconds)
     #: Whose moves may leave their cell.
     cross_cell: str = attrs.field(default=Crossers.ADMINS.value, validator=_crossers)
     #: Positive: hosts of the server's own cell come first; negative: those of other cells; 0: neither.
-    own_cell_weight: int = attrs.field(default=1, validator=_weight)
+    own_cell_weight: int = attrs.field(default=1, validator=checks.weight)
 
     @property
     def crossing(self) -> Crossing:
         """What is decided about moves between cells."""
         return Crossing(who=Crossers(self.cross_cell), own_cell_weight=self.own_cell_weight)
+
+
+@attrs.frozen(kw_only=True)
+class TreeSettings:
+    """What cells tell each other of themselves."""
+
+    #: So often each cell tells its parent what it has; 0: only when that asks, or a cell below has told something.
+    announce_s: int = attrs.field(default=60, validator=checks.seconds)
+    #: A child unheard for so long is mute; 0: none ever is.
+    mute_child_s: int = attrs.field(default=300, validator=checks.seconds)
+    #: So much of each host is kept back when it is told how many servers fit.
+    reserve_percent: int = attrs.field(default=10, validator=checks.amount(100, least=0))
+    #: So often a cell's link asks which neighbours there are; 0: only those of the file.
+    look_s: int = attrs.field(default=2, validator=checks.seconds)
+
+
+@attrs.frozen(kw_only=True)
+class ReportsSettings:
+    """How often, in seconds, hosts and cells report by themselves; 0: never."""
+
+    #: A host tells its cell that it is alive; what went over its ports; a cell notes which servers it had meanwhile.
+    service_s: int = attrs.field(default=10, validator=checks.seconds)
+    usage_s: int = attrs.field(default=600, validator=checks.seconds)
+    audit_s: int = attrs.field(default=3600, validator=checks.seconds)
+
+
+@attrs.frozen(kw_only=True)
+class SchedulerSettings:
+    """How the cell of a server is chosen: each cell filters and weighs itself and its children."""
+
+    #: Off: the host with most memory left is chosen, wherever it is.
+    enabled: bool = True
+    #: Which filters are asked, in that order.
+    filters: tuple[str, ...] = tuple(FILTERS)
+    #: By how much the verdict of a weigher counts, where it is not the usual: 0: not at all.
+    multipliers: dict[str, float] = attrs.field(factory=dict, validator=checks.multipliers, hash=False)
+    #: How often a new server that no cell takes is tried again, and after how many seconds.
+    retries: int = attrs.field(default=7, validator=checks.amount(ATTEMPTS_MAX - 1, least=0))
+    retry_delay_s: int = attrs.field(default=2, validator=checks.seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -199,9 +165,15 @@ class Cloud:
     flavors: tuple[Flavor, ...]
     images: tuple[ImageSettings, ...] = ()
     volumes: tuple[VolumeSettings, ...] = ()
-    conductors: int = attrs.field(default=1, validator=_amount(CONDUCTORS_MAX))
+    conductors: int = attrs.field(default=1, validator=checks.amount(CONDUCTORS_MAX))
     driver: str = attrs.field(default=DRIVERS[0], validator=_driver)
+    links: tuple[LinkSettings, ...] = ()
     moves: MovesSettings = MovesSettings()
+    servers: ServersSettings = KEPT
+    tree: TreeSettings = TreeSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+    reports: ReportsSettings = ReportsSettings()
+    mirror: MirrorSettings = BY_DEFAULT
     deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -211,12 +183,29 @@ class Cloud:
         for kind in ("hosts", "flavors", "images", "volumes"):
             _check_unique(kind, "name", [item.name for item in getattr(self, kind)])
         _check_hosts(self)
+        _check_unique("links", "target", [f"{link.source} to {link.target}" for link in self.links])
+        check_links(self.links, [cell.path for cell in self.cells])
         for index, flavor in enumerate(self.flavors):
             for resource in ("vcpus", "memory_mb", "disk_gb"):
-                _check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
+                checks.check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
             for resource in ("ephemeral_gb", "swap_mb"):
                 if getattr(flavor, resource):
-                    _check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
+                    checks.check_amount(f"flavors[{index}].{resource}", getattr(flavor, resource))
+
+    @property
+    def waits(self) -> Waits:
+        """What is done by itself, and after how long."""
+        return Waits(confirm_after_s=self.moves.confirm_after_s, reclaim_after_s=self.servers.reclaim_after_s)
+
+    @property
+    def crossing(self) -> Crossing:
+        """What is decided about where servers go."""
+        scheduler = self.scheduler
+        # Without a pause there is nothing to wait for: as in Nova, it is a second at least.
+        retries = Retries(times=scheduler.retries, pause_s=float(max(1, scheduler.retry_delay_s)))
+        return attrs.evolve(
+            self.moves.crossing, is_scheduled=scheduler.enabled, retries=retries if scheduler.enabled else NO_RETRIES
+        )
 
     @property
     def root(self) -> CellPath:
@@ -234,6 +223,15 @@ class Cloud:
     def children(self, path: CellPath) -> tuple[CellPath, ...]:
         """Name the children of a cell, in the order of the file."""
         return tuple(cell.path for cell in self.cells if cell.path.parent == path)
+
+    def neighbours(self, path: CellPath) -> tuple[CellPath, ...]:
+        """Name the cells over one edge of a cell: its parent first."""
+        children = self.children(path)
+        return children if path.parent is None else (path.parent, *children)
+
+    def link(self, source: CellPath, target: CellPath) -> str | None:
+        """Give the URL by which one cell's link reaches a neighbour's broker, where one is given."""
+        return next((link.broker for link in self.links if (link.source, link.target) == (source, target)), None)
 
     def hosts_of(self, path: CellPath) -> tuple[HostSettings, ...]:
         """Give the hosts of a cell, in the order of the file."""
@@ -279,7 +277,7 @@ def _check_hosts(cloud: Cloud) -> None:
     paths = [cell.path for cell in cloud.cells]
     for index, host in enumerate(cloud.hosts):
         if host.cell not in paths:
-            what = f"there is no cell {host.cell}; {_advice(str(host.cell), map(str, paths), of='cells')}"
+            what = f"there is no cell {host.cell}; {checks.advice(str(host.cell), map(str, paths), of='cells')}"
             raise SettingsError(where=f"hosts[{index}].cell", what=what)
     with_hosts = {host.cell for host in cloud.hosts}
     if len(with_hosts) < HOST_CELLS_MIN:
@@ -334,6 +332,12 @@ def _exactly(kind: type[T], called: str) -> Callable[[object, object], T]:
     return structure
 
 
+def _number(value: object, _: object) -> float:
+    if type(value) not in {int, float}:
+        raise TypeError(f"a number is expected, and {value!r} is none")
+    return float(value)  # type: ignore[arg-type]  # the line above is a narrowing that mypy does not follow
+
+
 def _cell_path(value: object, _: object) -> CellPath:
     return CellPath.parse(_exactly(str, "a text")(value, str))
 
@@ -341,6 +345,8 @@ def _cell_path(value: object, _: object) -> CellPath:
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(int, _exactly(int, "a whole number"))
+    converter.register_structure_hook(bool, _exactly(bool, "true or false"))
+    converter.register_structure_hook(float, _number)
     converter.register_structure_hook(str, _exactly(str, "a text"))
     converter.register_structure_hook(CellPath, _cell_path)
     return converter
@@ -371,7 +377,7 @@ def _problem(error: BaseException, path: str) -> SettingsError:
             where, what = _below(path, error.where), error.what
         case ForbiddenExtraKeysError():
             where = _below(path, unknown := min(error.extra_fields))
-            what = f"{UNKNOWN}; {_advice(unknown, [field.name for field in attrs.fields(error.cl)], of='keys')}"
+            what = f"{UNKNOWN}; {checks.advice(unknown, [field.name for field in attrs.fields(error.cl)], of='keys')}"
         case KeyError():
             what = "it is missing; add it"
         case InvalidName():
@@ -387,10 +393,3 @@ def _problem(error: BaseException, path: str) -> SettingsError:
 
 def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _advice(wrong: str, right: Iterable[str], *, of: str) -> str:
-    known = list(right)
-    if near := difflib.get_close_matches(wrong, known, n=1):
-        return f"did you mean {near[0]}?"
-    return f"known {of} are {', '.join(known[:12])}"

@@ -35,6 +35,13 @@ def replace(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove a small file, if it is there: it does not come back after a crash."""
+    if path.exists():
+        path.unlink()
+        sync_directory(path.parent)
+
+
 def try_lock(path: Path) -> int | None:
     """Open the file, made if it is missing, and lock it until the descriptor is closed; None when another holds it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

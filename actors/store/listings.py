@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Integer, Select, bindparam, func, select
 
 from actors.kernel.handlers import Transactional
 from actors.kernel.ports import Connection
@@ -11,21 +11,30 @@ from actors.store.records import to_record
 from actors.store.statements import Statement
 from actors.store.tables import CONVERSATIONS, ENTRIES, METADATA
 from protocol.bodies import decode_body
+from protocol.cell_path import SEPARATOR
 from protocol.effects.registry import Moment
 from protocol.journal import Ending, Kind
-from protocol.messages import orders, root, servers
-from protocol.records import Migration, Mirror
+from protocol.messages import creates, orders, root, servers
+from protocol.mirroring import shown
+from protocol.moves.parties import Brief
+from protocol.records import Mapping, Migration, Mirror
 from protocol.requests import in_page
 from protocol.states import Goal
 
 #: Larger than the number of any conversation.
 NEWEST: Final = 2**62
+#: So many creates are looked through for one, the newest first.
+CREATES_MAX: Final = 1_000
 
 
 def listing_handlers(*, is_root: bool) -> tuple[Transactional, ...]:
-    """Make the handlers of a cell's listings; the root has one more."""
+    """Make the handlers of a cell's listings; the root has more of them."""
     of_all = (Transactional(request=servers.ListMigrations, run=migration_page),)
-    return (*of_all, Transactional(request=root.PageServers, run=server_page)) if is_root else of_all
+    of_root = (
+        Transactional(request=root.PageServers, run=server_page),
+        Transactional(request=root.CountServersBelow, run=servers_below),
+    )
+    return (*of_all, *of_root) if is_root else of_all
 
 
 # --- the root's servers ------------------------------------------------------------------------------------
@@ -40,14 +49,15 @@ def _starts(column: Any) -> Any:
 def _servers(*, is_named: bool) -> Statement:
     mirrors, mappings = METADATA.tables["mirrors"], METADATA.tables["mappings"]
     is_home = (mappings.c.server == mirrors.c.server) & (mappings.c.cell == mirrors.c.cell)
+    # Those too of which nothing was heard: what has a home is never left out.
     found = (
-        select(mirrors, mappings.c.goal, mappings.c.conversation)
-        .select_from(mirrors.join(mappings, is_home))
-        .where(mirrors.c.is_gone.is_(False), mirrors.c.server > bindparam("after"), _starts(mirrors.c.server))
+        select(*mirrors.c, *mappings.c)
+        .select_from(mappings.outerjoin(mirrors, is_home))
+        .where(mappings.c.cell.is_not(None), mappings.c.server > bindparam("after"), _starts(mappings.c.server))
     )
     if is_named:
-        found = found.where(mirrors.c.name == bindparam("which"))
-    return Statement(found.order_by(mirrors.c.server).limit(bindparam("most")))
+        found = found.where(mirrors.c.name == bindparam("which"), mirrors.c.is_gone.is_(False))
+    return Statement(found.order_by(mappings.c.server).limit(bindparam("most")))
 
 
 def server_page(connection: Connection, request: root.PageServers, _moment: Moment) -> root.ServerPage:
@@ -61,35 +71,61 @@ def server_page(connection: Connection, request: root.PageServers, _moment: Mome
         start=request.id_start,
         start_end=f"{request.id_start}~",
     )
-    lines = tuple(
-        root.ServerLine(
-            mirror=to_record(Mirror, row[:-2]), goal=Goal(row.goal) if row.goal else None, conversation=row.conversation
-        )
-        for row in rows[:limit]
-    )
-    return root.ServerPage(lines=lines, is_last=len(rows) <= limit)
+    return root.ServerPage(lines=tuple(map(_server_line, rows[:limit])), is_last=len(rows) <= limit)
+
+
+def _server_line(row: Any) -> root.ServerLine:
+    width = len(METADATA.tables["mirrors"].c)
+    mapping = to_record(Mapping, row[width:])
+    mirror = to_record(Mirror, row[:width]) if row[0] is not None else None
+    return root.ServerLine(mirror=shown(mapping, mirror), goal=mapping.goal, conversation=mapping.conversation)
+
+
+@cache
+def _below() -> Statement:
+    mappings = METADATA.tables["mappings"]
+    # Not by an order of texts, which is another one in each database.
+    begins = func.substr(mappings.c.cell, 1, bindparam("chars", type_=Integer)) == bindparam("start")
+    found = select(func.count(), func.min(mappings.c.server))
+    return Statement(found.where((mappings.c.cell == bindparam("top")) | begins))
+
+
+def servers_below(connection: Connection, request: root.CountServersBelow, _moment: Moment) -> root.ServersBelow:
+    """Count the servers of a part of the tree."""
+    top = str(request.cell)
+    start = f"{top}{SEPARATOR}"
+    count, first = _below().one(connection, top=top, start=start, chars=len(start))
+    return root.ServersBelow(count=int(count), first=first or "")
 
 
 # --- a cell's migrations -----------------------------------------------------------------------------------
 
 
 @cache
-def _migrations(*, is_of_one: bool) -> Statement:
+def _migrations(*, is_of_one: bool, is_of_host: bool, has_status: bool) -> Statement:
     table = METADATA.tables["migrations"]
     made, is_lower = table.c.created_at_us, table.c.uuid < bindparam("before_id")
     found = select(table).where((made < bindparam("before")) | ((made == bindparam("before")) & is_lower))
     if is_of_one:
         found = found.where(table.c.server == bindparam("which"))
+    if is_of_host:
+        found = found.where((table.c.source_host == bindparam("at")) | (table.c.target_host == bindparam("at")))
+    if has_status:
+        found = found.where(table.c.status == bindparam("status"))
     return Statement(found.order_by(table.c.created_at_us.desc(), table.c.uuid.desc()).limit(bindparam("most")))
 
 
 def migration_page(connection: Connection, request: servers.ListMigrations, _moment: Moment) -> servers.MigrationPage:
     """Give a cell's own records; another cell may have a record of the same move."""
-    rows = _migrations(is_of_one=bool(request.server)).all(
+    status = request.status
+    wanted = _migrations(is_of_one=bool(request.server), is_of_host=bool(request.host), has_status=status is not None)
+    rows = wanted.all(
         connection,
         before=request.before_us,
         before_id=request.before_id,
         which=request.server,
+        at=request.host,
+        status=status and status.value,
         most=in_page(request.limit),
     )
     return servers.MigrationPage(migrations=tuple(to_record(Migration, row) for row in rows))
@@ -99,7 +135,7 @@ def migration_page(connection: Connection, request: servers.ListMigrations, _mom
 
 
 @cache
-def _conversations(*, is_of_one: bool, is_open: bool) -> Statement:
+def _conversations(*, is_of_one: bool, is_open: bool, is_create: bool = False) -> Statement:
     begin, end = ENTRIES.alias("begin"), ENTRIES.alias("end_")
     has_begun = (begin.c.conversation == CONVERSATIONS.c.conversation) & (begin.c.seq == 0)
     has_ended = (end.c.conversation == CONVERSATIONS.c.conversation) & (end.c.kind == Kind.END.value)
@@ -116,6 +152,8 @@ def _conversations(*, is_of_one: bool, is_open: bool) -> Statement:
         found = found.where(CONVERSATIONS.c.server == bindparam("which"))
     if is_open:
         found = found.where(CONVERSATIONS.c.is_closed.is_(False))
+    if is_create:
+        found = found.add_columns(begin.c.payload.label("brief")).where(CONVERSATIONS.c.goal == Goal.CREATE.value)
     return Statement(found.order_by(CONVERSATIONS.c.first_epoch.desc()).limit(bindparam("most")))
 
 
@@ -136,3 +174,16 @@ def _line(row: Any) -> orders.ConversationLine:
         ending=None if row.payload is None else decode_body(row.payload, Ending), is_closed=row.is_closed,
         waits_for=row.waits_for,
     )  # fmt: skip
+
+
+def find_create(connection: Connection, request: creates.FindCreate) -> creates.FoundCreate:
+    """Find the newest create of a server by its name or its id's start, among so many."""
+    rows = _conversations(is_of_one=False, is_open=False, is_create=True).all(
+        connection, most=CREATES_MAX, before=NEWEST, start="", start_end="~"
+    )
+    for row in rows:
+        order = decode_body(row.brief, Brief).order
+        assert isinstance(order, orders.CreateServer), "a create carries out no other order"
+        if request.means(order):
+            return creates.FoundCreate(created=creates.Created(order=order, line=_line(row)))
+    return creates.FoundCreate(created=None)

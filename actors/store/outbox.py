@@ -8,6 +8,7 @@ from actors.kernel.ports import Connection, Outgoing
 from actors.store.statements import Statement
 from actors.store.tables import OUTBOX
 from protocol.cell_path import Address
+from protocol.envelope import Key
 
 BATCH_MAX: Final = 64
 
@@ -32,7 +33,7 @@ def enqueue(connection: Connection, rows: tuple[Outgoing, ...]) -> None:
             _SUPERSEDE.run(connection, topic=row.about, highest=row.rank)
         _ENQUEUE.run(
             connection, id=row.id, seq=last + number, target=str(row.target), method=row.method, server=row.server,
-            body=row.body, about=row.about, rank=row.rank,
+            body=row.body, about=row.about, rank=row.rank, key=str(row.key) if row.key else None,
         )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def waiting(connection: Connection) -> tuple[Outgoing, ...]:
             body=row.body,
             about=row.about,
             rank=row.rank,
+            key=Key.parse(row.key) if row.key else None,
         )
         for row in _OLDEST.all(connection)
     )

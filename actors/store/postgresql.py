@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 import anyio
 import sqlalchemy
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from protocol.errors import InvalidName, InvalidValue, Overflow, StoreUnavailable
+from actors.store.schemas import checked_schema
+from protocol.errors import InvalidValue, Overflow, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from protocol.cell_path import CellPath
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,8 +38,6 @@ CLOSE_S_MAX: Final = 5.0
 LOST_RACE: Final = frozenset({"40001", "40P01"})
 #: SQLSTATEs, or their classes, that speak of the server and not of the statement.
 UNAVAILABLE: Final = ("08", "53", "57", "58", "25006", "55P03")
-SCHEMA: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
-SCHEMA_CHARS_MAX: Final = 63
 DRIVERS: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 
 
@@ -177,26 +174,9 @@ async def drop_postgresql(url: str, schema: str) -> None:
         await store.close()
 
 
-def schema_name(prefix: str, cell: CellPath) -> str:
-    """Name the schema of a cell: `PREFIX_api`, `PREFIX_api_eu_eu_1_1a2b3c4d`.
-
-    A name that is not the path letter by letter ends in a digest of the path, so that two cells never share one.
-    """
-    plain = f"{prefix}_{cell}"
-    name = re.sub(r"[^a-z0-9_]", "_", plain)
-    if name != plain or len(name) > SCHEMA_CHARS_MAX:
-        digest = hashlib.blake2s(str(cell).encode(), digest_size=4).hexdigest()
-        name = f"{name[: SCHEMA_CHARS_MAX - len(digest) - 1]}_{digest}"
-    return _checked_schema(name)
-
-
-def _checked_schema(schema: str) -> str:
-    if SCHEMA.fullmatch(schema) is None:
-        raise InvalidName(kind="schema name", text=schema, rule=SCHEMA.pattern)
-    return schema
-
-
 def _create_engine(url: str, schema: str) -> AsyncEngine:
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - it loads the ORM; SQLite needs none
+
     return create_async_engine(
         _asyncpg_url(url),
         pool_size=POOL_MAX,
@@ -204,7 +184,7 @@ def _create_engine(url: str, schema: str) -> AsyncEngine:
         isolation_level="SERIALIZABLE",
         connect_args={
             "timeout": ANSWER_S_MAX,
-            "server_settings": {"search_path": _checked_schema(schema), "application_name": "cellferry"},
+            "server_settings": {"search_path": checked_schema(schema), "application_name": "cellferry"},
         },
     )
 

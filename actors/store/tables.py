@@ -90,6 +90,7 @@ OUTBOX: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Column("about", Text, nullable=False, index=True),
     Column("rank", BigInteger, nullable=False),
+    Column("key", Text),
 )  # fmt: skip
 
 CONVERSATIONS: Final = Table(

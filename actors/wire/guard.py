@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -11,6 +12,7 @@ import anyio
 import attrs
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
+    AMQPError,
     ChannelClosed,
     ChannelNotFoundEntity,
     DeliveryError,
@@ -95,4 +97,9 @@ def _translate(error: Exception, subject: Subject) -> None:
 
 
 def _describe(error: Exception) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and not isinstance(cause, AMQPError) and cause.errno is not None:
+        # In words: the client library gives no more of it than numbers.
+        text = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or ""
+        return text[:1].lower() + text[1:]
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

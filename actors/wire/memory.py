@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 import anyio.lowlevel
 
-from actors.kernel.ports import Queue, Receive
+from actors.kernel.ports import Outage, Queue, Receive
 from actors.wire.topology import FRAME_BYTES_MAX, MESSAGES_MAX, DeadLetter
 from protocol.cell_path import CellPath
-from protocol.errors import Overflow, TooLarge, Unroutable
+from protocol.errors import Overflow, TooLarge, TransportLost, Unroutable
 
 
 class MemoryWire:
@@ -28,10 +28,12 @@ class MemoryWire:
         self._frame_bytes_max = frame_bytes_max
         self._queues: dict[Queue, _MemoryQueue] = {}
         self._dead: dict[CellPath, list[DeadLetter]] = {}
+        self._outages: dict[CellPath, Outage] = {}
 
     async def declare(self, queue: Queue) -> None:
         """Make the queue exist; declaring it again changes nothing."""
         await anyio.lowlevel.checkpoint()
+        self._require(queue.cell)
         dead = self._dead.setdefault(queue.cell, [])
         self._queues.setdefault(queue, _MemoryQueue(queue, dead, self._messages_max))
 
@@ -58,6 +60,7 @@ class MemoryWire:
     async def purge(self, queue: Queue) -> None:
         """Delete the queue with all that is in it; a missing queue is no error."""
         await anyio.lowlevel.checkpoint()
+        self._require(queue.cell)
         if (gone := self._queues.pop(queue, None)) is not None:
             gone.close()
 
@@ -65,7 +68,31 @@ class MemoryWire:
         """List the frames that consumers in `cell` rejected, oldest first."""
         return tuple(self._dead.get(cell, ()))
 
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell whether somebody has made the cell's queues unreachable."""
+        return self._outages.get(cell)
+
+    def lose(self, cell: CellPath, reason: str) -> None:
+        """Make a cell's queues unreachable, as a broker's are that is stopped: they keep what they have."""
+        self._outages[cell] = Outage(since_s=anyio.current_time(), reason=reason)
+        for queue in self._of(cell):
+            queue.pause()
+
+    def restore(self, cell: CellPath) -> None:
+        """Make a cell's queues reachable again; their consumers are there again at once."""
+        del self._outages[cell]
+        for queue in self._of(cell):
+            queue.go_on()
+
+    def _of(self, cell: CellPath) -> list[_MemoryQueue]:
+        return [queue for name, queue in self._queues.items() if name.cell == cell]
+
+    def _require(self, cell: CellPath) -> None:
+        if (outage := self._outages.get(cell)) is not None:
+            raise TransportLost(cell=str(cell), reason=outage.reason)
+
     def _find(self, queue: Queue) -> _MemoryQueue:
+        self._require(queue.cell)
         found = self._queues.get(queue)
         if found is None:
             raise Unroutable(cell=str(queue.cell), queue=queue.name)
@@ -92,6 +119,7 @@ class _MemoryQueue:
         self._consumers: deque[_Consumer] = deque()
         self._place_next = 0
         self._is_woken = False
+        self._is_paused = False
 
     def put(self, frame: bytes) -> None:
         """Take a frame, or raise `Overflow`.  As at a broker, what consumers hold unsettled does not count."""
@@ -110,8 +138,22 @@ class _MemoryQueue:
         """Take back what the consumer has not settled, each frame to its old place."""
         if consumer in self._consumers:
             self._consumers.remove(consumer)
+        self._take_back(consumer)
+        self._wake()
+
+    def _take_back(self, consumer: _Consumer) -> None:
         self._waiting = deque(sorted([*consumer.unsettled.items(), *self._waiting]))
         consumer.unsettled.clear()
+
+    def pause(self) -> None:
+        """Hand nothing out, and take back what consumers have not settled."""
+        self._is_paused = True
+        for consumer in self._consumers:
+            self._take_back(consumer)
+
+    def go_on(self) -> None:
+        """Hand frames out again."""
+        self._is_paused = False
         self._wake()
 
     def close(self) -> None:
@@ -126,10 +168,10 @@ class _MemoryQueue:
         if consumer.unsettled.pop(place, None) is not None:
             self._wake()
 
-    def reject(self, consumer: _Consumer, place: int, reason: str) -> None:
+    def reject(self, consumer: _Consumer, place: int, reason: str, why: str) -> None:
         """Move a frame that the consumer holds to the dead letters; when they are full it stays held."""
         if place in consumer.unsettled and len(self._dead) < self._messages_max:
-            self._dead.append(DeadLetter(self._name, consumer.unsettled.pop(place), reason))
+            self._dead.append(DeadLetter(self._name, consumer.unsettled.pop(place), reason, why))
             self._wake()
 
     def _wake(self) -> None:
@@ -139,7 +181,7 @@ class _MemoryQueue:
 
     def _hand_out(self) -> None:
         self._is_woken = False
-        while self._waiting and (consumer := self._next_consumer()) is not None:
+        while not self._is_paused and self._waiting and (consumer := self._next_consumer()) is not None:
             place, frame = self._waiting.popleft()
             consumer.unsettled[place] = frame
             consumer.receive(_MemoryDelivery(self, consumer, place, frame))
@@ -169,10 +211,15 @@ class _MemoryDelivery:
         """The bytes that were sent."""
         return self._frame
 
+    @property
+    def sender(self) -> str:
+        """Nobody: all who share these queues are one process."""
+        return ""
+
     def ack(self) -> None:
         """Let the queue forget the frame."""
         self._queue.ack(self._consumer, self._place)
 
-    def reject(self, reason: str) -> None:
+    def reject(self, reason: str, why: str = "") -> None:
         """Put the frame among the dead letters of the queue's cell, with the reason."""
-        self._queue.reject(self._consumer, self._place, reason)
+        self._queue.reject(self._consumer, self._place, reason, why)

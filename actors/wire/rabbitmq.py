@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from typing import Final, Self, TypeVar
 
 import anyio
-from aio_pika import Connection, DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aio_pika import Connection, Message
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.connection import make_url
 from anyio.abc import TaskGroup
 
-from actors.kernel.ports import Events, Queue, Random, Receive
-from actors.wire.guard import Refused, Subject, guard
-from actors.wire.rabbitmq_consumer import Consumer
+from actors.kernel.ports import Events, Outage, Queue, Random, Receive
+from actors.wire.guard import Subject, guard
+from actors.wire.identities import Access
+from actors.wire.rabbitmq_consumer import Consumer, Dead
+from actors.wire.rabbitmq_session import Session
 from actors.wire.topology import DeadLetter, RabbitSettings, Topology, dead_letter_queue
 from protocol.cell_path import CellPath
 from protocol.errors import CellferryError, TooLarge, TransportLost, Unroutable
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 AMQP_PORTS: Final = {"amqp": 5672, "amqps": 5671}
 DEAD_LETTERS_LISTED_MAX: Final = 1_000
+DEAD_HEADERS: Final = ("queue", "reason", "why", "sender")
 REASON_CHARS_MAX: Final = 1_024
 
 
@@ -36,7 +38,7 @@ class RabbitWire:
     A frame is sent persistent and mandatory, and `send` returns when the broker has confirmed it.
     """
 
-    def __init__(self, brokers: Mapping[CellPath | None, _Broker], settings: RabbitSettings) -> None:
+    def __init__(self, brokers: Mapping[CellPath | None, Broker], settings: RabbitSettings) -> None:
         """Take brokers that are kept by `connect`; the one for None serves all other cells."""
         self._brokers = brokers
         self._settings = settings
@@ -45,7 +47,7 @@ class RabbitWire:
     @asynccontextmanager
     async def connect(
         cls,
-        brokers: Mapping[CellPath, str] | str,
+        brokers: Mapping[CellPath, str] | Mapping[CellPath | None, str] | Mapping[CellPath, Access] | str,
         *,
         prefix: str,
         events: Events,
@@ -53,26 +55,30 @@ class RabbitWire:
         settings: RabbitSettings = DEFAULTS,
         required: Collection[CellPath] | None = None,
     ) -> AsyncIterator[Self]:
-        """Open the wire to brokers given by their URLs, one for all cells or one for each.
+        """Open the wire to brokers given by their URLs, one for all cells, or one for each and for None all others.
+
+        Beside a URL may be said how to get there.
 
         Raises `TransportLost` when the broker of a `required` cell (of any cell, when None) is away.  To the others,
         and to each that is lost later, the connection is made as soon as it can be.
         """
         topology = Topology(prefix, queue_type=settings.queue_type, messages_max=settings.messages_max)
-        urls: Sequence[tuple[CellPath | None, str]]
-        urls = [(None, brokers)] if isinstance(brokers, str) else list(brokers.items())
-        needed = {url for cell, url in urls if required is None or cell is None or cell in required}
-        by_url: dict[str, _Broker] = {}
+        given: Iterable[tuple[CellPath | None, str | Access]]
+        given = [(None, brokers)] if isinstance(brokers, str) else brokers.items()
+        ways = [(cell, each if isinstance(each, Access) else Access(url=each)) for cell, each in given]
+        needed = {access for cell, access in ways if required is None or cell in required}
+        found: dict[Access, Broker] = {}
         async with AsyncExitStack() as stack:
-            for url in dict.fromkeys(url for _cell, url in urls):
-                by_url[url] = _Broker(url, topology, settings, events=events, random=random)
-                stack.push_async_callback(by_url[url].close)
-                if url in needed:
-                    await by_url[url].open()
+            for access in dict.fromkeys(access for _cell, access in ways):
+                cells = tuple(str(cell) for cell, each in ways if each == access and cell is not None)
+                found[access] = Broker(access, topology, settings, events=events, random=random, cells=cells)
+                stack.push_async_callback(found[access].close)
+                if access in needed:
+                    await found[access].open()
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            for broker in by_url.values():
+            for broker in found.values():
                 broker.start(tasks)
-            yield cls({cell: by_url[url] for cell, url in urls}, settings)
+            yield cls({cell: found[access] for cell, access in ways}, settings)
             tasks.cancel_scope.cancel()
 
     async def declare(self, queue: Queue) -> None:
@@ -96,29 +102,47 @@ class RabbitWire:
         """Delete the queue with all that is in it; a missing queue is no error."""
         await self._find(queue).delete(queue)
 
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell whether the cell's broker is away, and since when; one that was not tried yet is not known to be."""
+        broker = self._brokers.get(cell) or self._brokers.get(None)
+        return None if broker is None else broker.outage
+
     async def dead_letters(self, cell: CellPath) -> tuple[DeadLetter, ...]:
         """List the frames that consumers in `cell` rejected, oldest first; they stay where they are."""
         queue = dead_letter_queue(cell)
         messages = await self._find(queue).peek(queue, count_max=DEAD_LETTERS_LISTED_MAX)
-        return tuple(
-            DeadLetter(Queue(cell, str(each.headers.get("queue"))), each.body, str(each.headers.get("reason")))
-            for each in messages
-        )
+        return tuple(_dead_letter(cell, each) for each in messages)
 
-    def _find(self, queue: Queue) -> _Broker:
+    async def settle_dead_letters(self, cell: CellPath, ids: Collection[str], *, replayed: bool) -> AsyncIterator[str]:
+        """Take dead letters away, those that are replayed after they are back in their queues; name each then."""
+        broker = self._find(dead_letter_queue(cell))
+        async with broker.looking(dead_letter_queue(cell), count_max=DEAD_LETTERS_LISTED_MAX) as messages:
+            for message in messages:
+                letter = _dead_letter(cell, message)
+                if letter.id not in ids:
+                    continue
+                if replayed:
+                    await self.send(letter.queue, letter.frame)
+                await broker.call(message.ack())
+                yield letter.id
+
+    def _find(self, queue: Queue) -> Broker:
         broker = self._brokers.get(queue.cell) or self._brokers.get(None)
         if broker is None:
             raise Unroutable(cell=str(queue.cell), queue=queue.name)
         return broker
 
 
-class _Broker:
+class Broker:
     """A broker: the queues and consumers that are to exist there, and the present session with it, if there is one."""
 
     def __init__(
-        self, url: str, topology: Topology, settings: RabbitSettings, *, events: Events, random: Random
-    ) -> None:
-        self._url = make_url(url, heartbeat=settings.heartbeat_s, name=topology.prefix)
+        self, access: Access, topology: Topology, settings: RabbitSettings, *, events: Events, random: Random,
+        cells: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self._url = make_url(access.url, heartbeat=settings.heartbeat_s, name=topology.prefix)
+        self.user = (self._url.user or "") if access.is_named else ""
+        self._where = ", ".join(cells) or "every cell"  # Whose queues are reached by it.
         self.name = f"{self._url.host}:{self._url.port or AMQP_PORTS.get(self._url.scheme)}"
         self.topology = topology
         self.settings = settings
@@ -128,8 +152,9 @@ class _Broker:
         self._window = anyio.Semaphore(settings.window)
         self._declared: dict[Queue, None] = {}
         self.consumers: dict[Consumer, None] = {}
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._opened = anyio.Event()
+        self.outage: Outage | None = None  # While there is no session, once one was tried.
 
     async def call(self, call: Awaitable[T], queue: Queue | None = None) -> T:
         """Await a call of the client library, which all go through here to the guard."""
@@ -140,9 +165,9 @@ class _Broker:
         self._tasks = tasks
         tasks.start_soon(self._keep)
 
-    async def open(self) -> _Session:
+    async def open(self) -> Session:
         """Connect, and bring back the queues and the consumers."""
-        session = _Session(Connection(self._url), self)
+        session = Session(Connection(self._url), self)
         consumers = tuple(self.consumers)
         try:
             await session.open()
@@ -155,7 +180,8 @@ class _Broker:
             raise
         self._session = session
         self._opened.set()
-        self.events.emit("broker_connected", broker=self.name, consumers=len(consumers))
+        self.outage = None
+        self.events.emit("broker_connected", broker=self.name, cells=self._where, consumers=len(consumers))
         for consumer in consumers:  # Some may have been closed in the meantime.
             if consumer not in self.consumers:
                 await session.detach(consumer)
@@ -179,6 +205,9 @@ class _Broker:
         for consumer in [each for each in self.consumers if each.queue == queue]:
             del self.consumers[consumer]
         session = await self._present()
+        if self.user and not queue.is_exclusive:  # Whose it is to make, it is to take away.
+            self.events.emit("queue_left_over", queue=str(queue))
+            return
         async with session.side_channel() as channel:
             await self.call(channel.queue_delete(self.topology.name(queue)))
 
@@ -188,22 +217,28 @@ class _Broker:
             await (await self._present()).publish(queue, Message(frame))
 
     async def peek(self, queue: Queue, *, count_max: int) -> list[AbstractIncomingMessage]:
-        """Look at the oldest messages of a queue; they go back when the channel is closed."""
+        """Look at the oldest messages of a queue."""
+        async with self.looking(queue, count_max=count_max) as messages:
+            return messages
+
+    @asynccontextmanager
+    async def looking(self, queue: Queue, *, count_max: int) -> AsyncIterator[list[AbstractIncomingMessage]]:
+        """Hold the oldest messages of a queue; what is not acknowledged goes back when the context is left."""
         messages: list[AbstractIncomingMessage] = []
         session = await self._present()
-        with suppress(Unroutable):
-            async with session.side_channel() as channel:
+        async with session.side_channel() as channel:
+            with suppress(Unroutable):
                 source = await self.call(channel.get_queue(self.topology.name(queue), ensure=False))
                 while len(messages) < count_max and (message := await self.call(source.get(fail=False))) is not None:
                     messages.append(message)
-        return messages
+            yield messages
 
     @asynccontextmanager
     async def consume(self, queue: Queue, receive: Receive, *, prefetch: int) -> AsyncIterator[None]:
         """Keep a consumer on a queue, over as many sessions as it takes."""
 
-        async def bury(frame: bytes, reason: str) -> None:
-            await self._bury(queue, frame, reason)
+        async def bury(dead: Dead) -> None:
+            await self._bury(queue, dead)
 
         assert self._tasks is not None, "the broker was not started"
         consumer = Consumer(queue, receive, prefetch=prefetch, tasks=self._tasks, acknowledge=self.call, bury=bury)
@@ -219,23 +254,26 @@ class _Broker:
             if self._session is not None:
                 await self._session.detach(consumer)
 
-    async def _bury(self, queue: Queue, frame: bytes, reason: str) -> None:
-        headers = {"queue": queue.name, "cell": str(queue.cell), "reason": reason[:REASON_CHARS_MAX]}
+    async def _bury(self, queue: Queue, dead: Dead) -> None:
+        headers = {"queue": queue.name, "cell": str(queue.cell), "reason": dead.reason[:REASON_CHARS_MAX]}
+        headers |= {"why": dead.why[:REASON_CHARS_MAX], "sender": dead.sender}
         try:
             session = await self._present()
-            await session.publish(dead_letter_queue(queue.cell), Message(frame, headers=dict(headers)))
+            await session.publish(dead_letter_queue(queue.cell), Message(dead.frame, headers=dict(headers)))
         except CellferryError as error:
             self.events.emit("dead_letter_failed", queue=str(queue), reason=str(error))
             raise
-        self.events.emit("frame_dead_lettered", queue=str(queue), reason=reason)
+        self.events.emit("frame_dead_lettered", queue=str(queue), reason=dead.reason)
 
-    async def _present(self) -> _Session:
-        """Wait at the gate for a session, but not for long."""
+    async def _present(self) -> Session:
+        """Wait at the gate for a session, but not for long: not at all once others have waited in vain."""
         if self._session is None:
-            with anyio.move_on_after(self.settings.deadline_s):
+            since_s = anyio.current_time() if self.outage is None else self.outage.since_s
+            with anyio.CancelScope(deadline=since_s + self.settings.deadline_s):
                 await self._opened.wait()
         if self._session is None:
-            raise self._subject().lost(f"not connected within {self.settings.deadline_s:g} s")
+            why = f": {self.outage.reason}" if self.outage is not None else ""
+            raise self._subject().lost(f"not connected within {self.settings.deadline_s:g} s{why}")
         return self._session
 
     async def _keep(self) -> None:
@@ -246,155 +284,25 @@ class _Broker:
                 session = self._session or await self.open()
                 attempt = 0
                 reason = await session.wait_until_lost()
-            except (TransportLost, Unroutable) as error:
+            except TransportLost as error:
+                reason = error.reason.removeprefix(f"{self.name}: ")
+            except Unroutable as error:
                 reason = str(error)
+            since_s = anyio.current_time() if self.outage is None else self.outage.since_s
+            self.outage = Outage(since_s=since_s, reason=reason)
             await self.close()
-            self.events.emit("broker_lost", broker=self.name, attempt=attempt, reason=reason)
+            self.events.emit("broker_lost", broker=self.name, cells=self._where, attempt=attempt, reason=reason)
             wait_s = min(self.settings.reconnect_max_s, self.settings.reconnect_min_s * 2**attempt)
             await anyio.sleep(wait_s * (0.5 + self._random.uniform()))
             attempt = min(attempt + 1, 16)  # Its power of two stays small.
 
     def _subject(self, queue: Queue | None = None) -> Subject:
         if queue is None:
-            return Subject(cell="every cell", broker=self.name)
+            return Subject(cell=self._where, broker=self.name)
         full = self.settings.messages_max
         return Subject(cell=str(queue.cell), broker=self.name, queue=queue.name, messages_max=full)
 
 
-class _Session:
-    """One life of a connection.  When anything in it breaks, all of it is given up, and another begins."""
-
-    def __init__(self, connection: Connection, broker: _Broker) -> None:
-        self._connection = connection
-        self._broker = broker
-        self._exchange: AbstractExchange | None = None
-        self._channels: dict[Consumer, AbstractChannel] = {}
-        self._echo = anyio.Event()
-        self._echo_queue: AbstractQueue | None = None
-        self._lost = anyio.Event()
-        self._reason = ""
-
-    async def open(self) -> None:
-        """Connect, and open what lives as long as the session."""
-        await self._broker.call(self._connection.connect())
-        self._connection.close_callbacks.add(self._on_close)
-        channel = await self._open_channel(publishing=True)
-        self._exchange = await self._broker.call(channel.get_exchange(self._broker.topology.exchange, ensure=False))
-        with suppress(Refused):  # Who may not configure has no queue to ping itself through.
-            await self._open_echo()
-
-    async def close(self) -> None:
-        """Give the connection up."""
-        self._fail("closed")
-        with anyio.move_on_after(self._broker.settings.close_s, shield=True), suppress(CellferryError):
-            await self._broker.call(self._connection.close())
-
-    async def wait_until_lost(self) -> str:
-        """Ping ourselves now and then, and return why the session is over."""
-        missed = 0
-        while missed < self._broker.settings.pings_missed_max:
-            with anyio.move_on_after(self._broker.settings.ping_interval_s):
-                await self._lost.wait()
-                return self._reason
-            missed = 0 if await self._ping() else missed + 1
-        return f"{missed} self-pings were missed"
-
-    async def publish(self, queue: Queue, message: Message) -> None:
-        """Publish a message, and wait for the confirm."""
-        await self._publish(self._broker.topology.name(queue), message, queue)
-
-    async def declare(self, queue: Queue) -> None:
-        """Declare a queue, durable or exclusive; where the broker refuses that, it must exist already."""
-        call, topology = self._broker.call, self._broker.topology
-        name, arguments = topology.name(queue), topology.arguments(queue)
-        try:
-            async with self.side_channel() as channel:
-                alone = queue.is_exclusive
-                await call(channel.declare_queue(name, durable=not alone, exclusive=alone, arguments=dict(arguments)))
-        except Refused as refused:
-            self._broker.events.emit("queue_declare_refused", queue=str(queue), reason=refused.reason)
-            async with self.side_channel() as channel:
-                await call(channel.declare_queue(name, passive=True), queue)
-
-    async def attach(self, consumer: Consumer) -> None:
-        """Begin to consume on a channel of its own, from a queue that must exist."""
-        call, queue, name = self._broker.call, consumer.queue, self._broker.topology.name(consumer.queue)
-        channel = self._channels[consumer] = await self._open_channel()
-        try:
-            await call(channel.set_qos(prefetch_count=consumer.prefetch))
-            source = await call(channel.declare_queue(name, passive=True), queue)
-            underlay = await call(channel.get_underlay_channel())
-            underlay.on_consumer_cancel_callbacks.add(partial(self._on_cancel, consumer))
-            await call(source.consume(consumer.attach().take), queue)
-        except BaseException:
-            await self.detach(consumer)
-            raise
-
-    async def detach(self, consumer: Consumer) -> None:
-        """Close a consumer's channel; what was not acknowledged goes back to its place in the queue."""
-        if (channel := self._channels.pop(consumer, None)) is not None:
-            await self._close_channel(channel)
-
-    @asynccontextmanager
-    async def side_channel(self) -> AsyncIterator[AbstractChannel]:
-        """Open a channel for calls that the broker may refuse, for that closes the channel."""
-        channel = await self._open_channel()
-        channel.close_callbacks.discard(self._on_close)
-        try:
-            yield channel
-        finally:
-            await self._close_channel(channel)
-
-    async def _open_channel(self, *, publishing: bool = False) -> AbstractChannel:
-        """Open a channel whose end is the end of the session."""
-        channel = self._connection.channel(publisher_confirms=publishing, on_return_raises=publishing)
-        await self._broker.call(channel.initialize())
-        channel.close_callbacks.add(self._on_close)
-        return channel
-
-    async def _close_channel(self, channel: AbstractChannel) -> None:
-        channel.close_callbacks.discard(self._on_close)
-        with anyio.move_on_after(self._broker.settings.close_s, shield=True), suppress(CellferryError):
-            await self._broker.call(channel.close())
-
-    async def _open_echo(self) -> None:
-        """Consume from a queue of our own, which goes when the connection goes."""
-        call = self._broker.call
-        channel = await self._open_channel()
-        channel.close_callbacks.discard(self._on_close)  # Until it is known that we may.
-        queue = await call(channel.declare_queue(exclusive=True))
-        await call(queue.consume(self._on_echo, no_ack=True))
-        channel.close_callbacks.add(self._on_close)
-        self._echo_queue = queue
-
-    async def _ping(self) -> bool:
-        """Tell whether a message to ourselves comes back in time."""
-        with suppress(CellferryError), anyio.move_on_after(self._broker.settings.deadline_s):
-            if self._echo_queue is None:
-                async with self.side_channel():
-                    return True
-            self._echo = anyio.Event()
-            await self._publish(self._echo_queue.name, Message(b""))
-            await self._echo.wait()
-            return True
-        return False
-
-    async def _publish(self, name: str, message: Message, queue: Queue | None = None) -> None:
-        assert self._exchange is not None
-        message.delivery_mode = DeliveryMode.PERSISTENT
-        await self._broker.call(self._exchange.publish(message, name, mandatory=True), queue)
-
-    def _fail(self, reason: str) -> None:
-        if not self._lost.is_set():
-            self._reason = reason
-            self._lost.set()
-
-    async def _on_echo(self, _message: AbstractIncomingMessage) -> None:
-        self._echo.set()
-
-    async def _on_cancel(self, consumer: Consumer, _frame: object) -> None:
-        if consumer in self._broker.consumers:
-            self._fail(f"the broker cancelled the consumer of {consumer.queue}")
-
-    async def _on_close(self, _sender: object, error: BaseException | None) -> None:
-        self._fail(f"{type(error).__name__}: {error}")
+def _dead_letter(cell: CellPath, message: AbstractIncomingMessage) -> DeadLetter:
+    queue, reason, why, sender = (str(message.headers.get(name) or "") for name in DEAD_HEADERS)
+    return DeadLetter(Queue(cell, queue), message.body, reason, why, sender)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +21,7 @@ class Incoming(Protocol):
 
     body: bytes
     delivery_tag: int | None
+    user_id: str | None
 
     async def ack(self, multiple: bool = False) -> None:
         """Tell the broker to forget this message, or all up to it."""
@@ -43,7 +44,7 @@ class Attachment:
         """Note a message that arrived; the consumer's own task hands it on."""
         assert message.delivery_tag is not None
         self._unsettled[message.delivery_tag] = message
-        self.arrived.append(Delivery(self, message.delivery_tag, message.body))
+        self.arrived.append(Delivery(self, message.delivery_tag, message.body, message.user_id or ""))
         self.consumer.wake()
 
     def settle(self, tag: int) -> None:
@@ -66,13 +67,14 @@ class Attachment:
 class Delivery:
     """One frame that arrived."""
 
-    __slots__ = ("_attachment", "_frame", "_is_settled", "_tag")
+    __slots__ = ("_attachment", "_frame", "_is_settled", "_sender", "_tag")
 
-    def __init__(self, attachment: Attachment, tag: int, frame: bytes) -> None:
-        """Name the message that brought `frame`."""
+    def __init__(self, attachment: Attachment, tag: int, frame: bytes, sender: str) -> None:
+        """Name the message that brought `frame`, and the user by whom the broker let it in."""
         self._attachment = attachment
         self._tag = tag
         self._frame = frame
+        self._sender = sender
         self._is_settled = False
 
     @property
@@ -80,17 +82,31 @@ class Delivery:
         """The bytes that were sent."""
         return self._frame
 
+    @property
+    def sender(self) -> str:
+        """Who has sent it: the broker takes a message with a user's name from that user only."""
+        return self._sender
+
     def ack(self) -> None:
         """Let the queue forget the frame."""
         if not self._is_settled:
             self._is_settled = True
             self._attachment.settle(self._tag)
 
-    def reject(self, reason: str) -> None:
+    def reject(self, reason: str, why: str = "") -> None:
         """Put the frame among the dead letters; until they have it, it stays unsettled."""
         if not self._is_settled:
             self._is_settled = True
-            self._attachment.consumer.bury(self._attachment, self._tag, self._frame, reason)
+            self._attachment.consumer.bury(self._attachment, self._tag, Dead(self._frame, reason, why, self._sender))
+
+
+class Dead(NamedTuple):
+    """A frame that is to be among the dead letters, why, and who has sent it."""
+
+    frame: bytes
+    reason: str
+    why: str
+    sender: str
 
 
 class Consumer:
@@ -107,7 +123,7 @@ class Consumer:
         prefetch: int,
         tasks: TaskGroup,
         acknowledge: Callable[[Awaitable[None]], Awaitable[None]],
-        bury: Callable[[bytes, str], Awaitable[None]],
+        bury: Callable[[Dead], Awaitable[None]],
     ) -> None:
         """Serve `receive` in `tasks`; calls of the broker go by `acknowledge`, and dead letters by `bury`."""
         self.queue = queue
@@ -131,10 +147,10 @@ class Consumer:
         """Have the task look at what there is to do."""
         self._woken.set()
 
-    def bury(self, attachment: Attachment, tag: int, frame: bytes, reason: str) -> None:
+    def bury(self, attachment: Attachment, tag: int, dead: Dead) -> None:
         """Move a frame to the dead letters, then settle it."""
         self._burying += 1
-        self._tasks.start_soon(self._bury, attachment, tag, frame, reason)
+        self._tasks.start_soon(self._bury, attachment, tag, dead)
 
     async def run(self) -> None:
         """Hand frames out and acknowledge what is settled, until closed."""
@@ -168,11 +184,11 @@ class Consumer:
         except TransportLost:
             return  # With the channel gone, the frames come again.
 
-    async def _bury(self, attachment: Attachment, tag: int, frame: bytes, reason: str) -> None:
+    async def _bury(self, attachment: Attachment, tag: int, dead: Dead) -> None:
         try:
             while attachment is self._attachment:
                 try:
-                    await self._bury_frame(frame, reason)
+                    await self._bury_frame(dead)
                 except CellferryError:
                     await anyio.sleep(BURY_RETRY_S)
                 else:

@@ -29,6 +29,9 @@ PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME_BYTES_MAX: Final = 255
 DIGEST_CHARS: Final = 64
 
+#: What dead letters are called by.
+DEAD_ID_BYTES: Final = 6
+
 Arguments = dict[str, bool | int | str]
 
 
@@ -63,6 +66,15 @@ class DeadLetter:
     queue: Queue
     frame: bytes
     reason: str
+    #: The same in words.
+    why: str = attrs.field(default="", eq=False)
+    #: Who has sent it, as the broker knows him.
+    sender: str = attrs.field(default="", eq=False)
+
+    @property
+    def id(self) -> str:
+        """What it is called: the same as long as it is there."""
+        return hashlib.blake2b(f"{self.queue}|".encode() + self.frame, digest_size=DEAD_ID_BYTES).hexdigest()
 
 
 def dead_letter_queue(cell: CellPath) -> Queue:

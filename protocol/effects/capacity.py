@@ -1,10 +1,14 @@
 """Effects on a cell's hosts and allocations."""
 
-from protocol.draft import Draft, need
+from protocol.door import bars_order
+from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
+from protocol.effects.servers import check_freeze
+from protocol.effects.services import hear_of, service_of
 from protocol.errors import CapacityExceeded
 from protocol.messages import capacity as say
-from protocol.records import Allocation, Flavor, Host
+from protocol.messages.services import COMPUTE
+from protocol.records import Allocation, CellFreeze, Flavor, Host, Service
 from protocol.requests import Done
 
 RESOURCES = ("vcpus", "memory_mb", "disk_gb", "bandwidth_kbps")
@@ -23,8 +27,8 @@ def wanted(flavor: Flavor, *, is_volume_backed: bool, bandwidth_kbps: int = 0) -
     }  # fmt: skip
 
 
-@effect(say.AddHost, lambda command: (need(Host, name=command.name),))
-def _add_host(draft: Draft, command: say.AddHost, _: Moment) -> Done:
+@effect(say.AddHost, lambda command: (need(Host, name=command.name), need(Service, host=command.name)))
+def _add_host(draft: Draft, command: say.AddHost, moment: Moment) -> Done:
     known = draft.find(Host, name=command.name)
     draft.put(
         Host(
@@ -33,38 +37,60 @@ def _add_host(draft: Draft, command: say.AddHost, _: Moment) -> Done:
             bandwidth_kbps=command.bandwidth_kbps,
         )
     )  # fmt: skip
+    hear_of(draft, moment, command.name, COMPUTE, command.version)
     return Done()
 
 
-@effect(say.FindRoom, lambda _: (need(Host), need(Allocation)))
+@effect(say.FindRoom, lambda _: (need(Host), need(Allocation), need(CellFreeze)))
 def _find_room(draft: Draft, command: say.FindRoom, moment: Moment) -> say.Room:
-    rooms = []
+    return room(draft, command, moment)
+
+
+def room(draft: Draft, command: say.FindRoom, moment: Moment) -> say.Room:
+    """List a cell's hosts on which that much is free; of a frozen one only their names."""
+    found, bar = _with_room(draft, command, moment), bars_order(draft.find(CellFreeze))
+    if bar is None:
+        return say.Room(hosts=found)
+    hosts = tuple(host.host for host in found)
+    return say.Room(hosts=(), withheld=say.Withheld(hosts=hosts, reason=bar.reason) if hosts else None)
+
+
+def _with_room(draft: Draft, command: say.FindRoom, moment: Moment) -> tuple[say.HostRoom, ...]:
+    found = []
     for host in draft.all(Host):
         left = free(host, draft.all(Allocation, host=host.name))
         if host.is_enabled and all(left[name] >= getattr(command, name) for name in RESOURCES):
             zone = host.availability_zone
-            rooms.append(say.HostRoom(host=host.name, cell=moment.cell, availability_zone=zone, **left))
-    return say.Room(hosts=tuple(rooms))
+            found.append(say.HostRoom(host=host.name, cell=moment.cell, availability_zone=zone, **left))
+    return tuple(found)
 
 
-@effect(say.ShowHosts, lambda _: (need(Host), need(Allocation)))
+@effect(say.ShowHosts, lambda _: (need(Host), need(Allocation), need(Service)))
 def _show_hosts(draft: Draft, _: say.ShowHosts, moment: Moment) -> say.HostUses:
     uses = []
     for host in draft.all(Host):
         held = draft.all(Allocation, host=host.name)
+        service = service_of(draft, host.name)
         used = {f"{name}_used": sum(getattr(row, name) for row in held) for name in RESOURCES}
         uses.append(
             say.HostUse(
                 host=host.name, cell=moment.cell, availability_zone=host.availability_zone, is_enabled=host.is_enabled,
                 vcpus=host.vcpus, memory_mb=host.memory_mb, disk_gb=host.disk_gb, bandwidth_kbps=host.bandwidth_kbps,
-                servers=len({row.server for row in held}), **used,
+                servers=len({row.server for row in held}), reason=service.disabled_reason if service else "",
+                heard_ago_us=max(0, moment.now_us - service.last_seen_us) if service else None, **used,
             )
         )  # fmt: skip
     return say.HostUses(hosts=tuple(uses))
 
 
-@effect(say.AllocateHost, lambda command: (need(Host, name=command.host), need(Allocation, host=command.host)))
+def _place(command: say.AllocateHost) -> tuple[Need, ...]:
+    return need(Host, name=command.host), need(Allocation, host=command.host), need(CellFreeze)
+
+
+@effect(say.AllocateHost, _place)
 def _allocate(draft: Draft, command: say.AllocateHost, _: Moment) -> Done:
+    # It was chosen before its cell was frozen: whoever has no place here by now gets none.
+    check_freeze(draft)
     host = draft.one(Host, name=command.host)
     left = free(host, draft.all(Allocation, host=host.name))
     amounts = wanted(

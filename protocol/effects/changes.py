@@ -3,11 +3,12 @@
 from typing import Final
 
 from protocol.draft import Draft
-from protocol.effects.history import change, finish_action, finished_event, start_action, whole_server
+from protocol.effects.history import change, finish_action, finished_event, start_action
 from protocol.effects.registry import Moment, effect
-from protocol.effects.servers import check_lock
+from protocol.effects.servers import at_door, check_freeze, check_lock
 from protocol.errors import NotItsHome
 from protocol.messages.changes import ServerChange, UpdateServer
+from protocol.messages.servers import Origin
 from protocol.records import Server, ServerAction
 
 #: Who is noted to have carried it out: no host takes part.
@@ -16,7 +17,7 @@ UPDATE: Final = "update"
 LOCKS: Final = {True: "lock", False: "unlock"}
 
 
-@effect(UpdateServer, whole_server)
+@effect(UpdateServer, at_door)
 def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
     server = draft.one(Server, uuid=command.server)
     if draft.find(ServerAction, server=server.uuid, id=command.action) is not None:
@@ -24,13 +25,19 @@ def _update(draft: Draft, command: UpdateServer, moment: Moment) -> Server:
         return server
     if server.is_hidden or server.is_sealed:
         raise NotItsHome(server=server.uuid, cell=moment.cell)
+    check_freeze(draft)
     name = action_of(command.change)
     if name not in LOCKS.values():
         check_lock(server)
-    start_action(draft, moment, server.uuid, command.action, name=name, origin=command.origin)
-    finished_event(draft, moment, server.uuid, command.action, name=f"{API}_{name}_server", host=API)
-    finish_action(draft, server.uuid, command.action, moment)
+    note_change(draft, server, moment, action=command.action, name=name, origin=command.origin)
     return change(draft, server, moment, **command.change.fields())
+
+
+def note_change(draft: Draft, server: Server, moment: Moment, *, action: str, name: str, origin: Origin) -> None:
+    """Enter a change into a server's history, as begun and done."""
+    start_action(draft, moment, server.uuid, action, name=name, origin=origin)
+    finished_event(draft, moment, server.uuid, action, name=f"{API}_{name}_server", host=API)
+    finish_action(draft, server.uuid, action, moment)
 
 
 def action_of(change: ServerChange) -> str:

@@ -2,7 +2,7 @@
 
 import attrs
 
-from protocol.draft import Draft, Need, need
+from protocol.draft import Draft, need
 from protocol.effects.history import (
     advance,
     bundle,
@@ -13,6 +13,7 @@ from protocol.effects.history import (
     start_action,
     start_event,
     whole_server,
+    with_places,
 )
 from protocol.effects.registry import Moment, effect
 from protocol.effects.servers import check_settled
@@ -21,7 +22,7 @@ from protocol.messages import moves as say
 from protocol.messages.servers import ServerBundle
 from protocol.records import Allocation, Claim, Migration, Server
 from protocol.requests import Done
-from protocol.states import MigrationStatus, PowerState, VmState
+from protocol.states import Goal, MigrationStatus, PowerState, VmState, action_name
 
 CONFIRM_EVENTS = (
     "conductor_confirm_snapshot_based_resize",
@@ -47,7 +48,7 @@ def _begin(draft: Draft, command: say.BeginConfirm, moment: Moment) -> ServerBun
     check_settled(server, "confirm", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.CONFIRMING)
-    start_action(draft, moment, server.uuid, command.action, name="confirmResize", origin=command.origin)
+    start_action(draft, moment, server.uuid, command.action, name=action_name(Goal.CONFIRM), origin=command.origin)
     start_event(draft, moment, server.uuid, command.action, name=CONFIRM_EVENTS[0], host="conductor")
     start_event(draft, moment, server.uuid, command.action, name=CONFIRM_EVENTS[1], host=migration.source_host)
     notify(draft, server.uuid, "conductor", moment, "instance.resize_confirm.start")
@@ -61,15 +62,12 @@ def _abort(draft: Draft, command: say.AbortConfirm, moment: Moment) -> Done:
     for migration in draft.all(Migration, server=command.server):
         if migration.status is MigrationStatus.CONFIRMING:
             advance(draft, migration, moment, MigrationStatus.FINISHED)
+    # Nothing of its own row is new, but its fault is, and the root hears of that by the row's version.
+    change(draft, draft.one(Server, uuid=command.server), moment)
     return Done()
 
 
-def _held(command: say.ReleaseSource) -> tuple[Need, ...]:
-    server = command.server
-    return (*whole_server(command), need(Allocation, server=server), need(Claim, server=server))
-
-
-@effect(say.ReleaseSource, _held)
+@effect(say.ReleaseSource, with_places)
 def _release_source(draft: Draft, command: say.ReleaseSource, moment: Moment) -> Done:
     server = draft.one(Server, uuid=command.server)
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)

@@ -11,7 +11,7 @@ from protocol.records import HostFence, HostMapping, OwedAct, Permit
 from protocol.requests import Done
 
 
-def _of_host(command: "say.LiftFence | say.StandIn | say.PayOwed") -> tuple[Need, ...]:
+def _of_host(command: "say.LiftFence | say.StandIn") -> tuple[Need, ...]:
     return need(HostFence, host=command.host), need(OwedAct, host=command.host)
 
 
@@ -54,28 +54,40 @@ def _of_start(command: say.ConfirmPermits) -> tuple[Need, ...]:
     return need(HostFence, host=host), need(OwedAct, host=host), need(Permit, holder=str(command.host))
 
 
-def _name(command: say.ConfirmPermits) -> str:
+def _name(command: "say.ConfirmPermits | say.PayOwed") -> str:
     return host_of(command.host) or ""
 
 
 @effect(say.ConfirmPermits, _of_start)
 def _confirm(draft: Draft, command: say.ConfirmPermits, _: Moment) -> say.PermitsConfirmed:
     host = _name(command)
+    fence = _own_fence(draft, command)
     return say.PermitsConfirmed(
         permits=tuple(
             say.OwnPermit(server=permit.server, number=permit.number)
             for permit in draft.all(Permit, holder=str(command.host))
         ),
-        fence=draft.find(HostFence, host=host),
-        owed=draft.all(OwedAct, host=host),
+        fence=fence,
+        owed=() if fence is None else draft.all(OwedAct, host=host),
     )
 
 
-@effect(say.PayOwed, _of_host)
+def _own_fence(draft: Draft, command: "say.ConfirmPermits | say.PayOwed") -> HostFence | None:
+    """Give the fence of the host that says so, and not that of one that is called the same in another cell."""
+    fence = draft.find(HostFence, host=_name(command))
+    return fence if fence is not None and fence.cell == str(command.host.cell) else None
+
+
+@effect(
+    say.PayOwed,
+    lambda command: (need(HostFence, host=_name(command)), need(OwedAct, host=_name(command))),
+)
 def _pay(draft: Draft, command: say.PayOwed, _: Moment) -> Done:
+    fence = _own_fence(draft, command)
+    if fence is None:
+        return Done()
     for act in command.acts:
         draft.drop(act)
-    fence = draft.find(HostFence, host=command.host)
-    if fence is not None and fence.lift_epoch is not None and not draft.all(OwedAct, host=command.host):
+    if fence.lift_epoch is not None and not draft.all(OwedAct, host=fence.host):
         draft.drop(fence)
     return Done()

@@ -11,11 +11,15 @@ from protocol.errors import ErrorReport
 from protocol.ids import derived_id
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.records import (
+    PARTS,
     ActionEvent,
+    Allocation,
     BlockDevice,
+    Claim,
     Fault,
     Migration,
     Notification,
+    Part,
     Server,
     ServerAction,
 )
@@ -27,8 +31,26 @@ ERROR = "Error"
 
 def whole_server(command: Any) -> tuple[Need, ...]:
     """Need the whole record of the command's server."""
-    kinds = (Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault)
-    return (need(kinds[0], uuid=command.server), *(need(kind, server=command.server) for kind in kinds[1:]))
+    return (need(Server, uuid=command.server), *(need(kind, server=command.server) for kind in PARTS))
+
+
+def with_places(command: Any) -> tuple[Need, ...]:
+    """Need the whole record of the command's server, and its places on hosts."""
+    server = command.server
+    return (*whole_server(command), need(Allocation, server=server), need(Claim, server=server))
+
+
+def drop_record(draft: Draft, server: str) -> None:
+    """Drop the whole record of a server, with its history; its places are hosts', and go by themselves."""
+    drop_parts(draft, server)
+    draft.drop(draft.one(Server, uuid=server))
+
+
+def drop_parts(draft: Draft, server: str, kinds: tuple[type[Part], ...] = PARTS) -> None:
+    """Drop what belongs to a record of a server."""
+    for kind in kinds:
+        for row in draft.all(kind, server=server):
+            draft.drop(row)
 
 
 def bundle(draft: Draft, server: str) -> ServerBundle:

@@ -42,7 +42,7 @@ def _finish(draft: Draft, command: say.FinishInside, moment: Moment) -> Server:
     finished_event(draft, moment, server.uuid, command.action, name=FINISH, host=command.host)
     advance(draft, migration, moment, MigrationStatus.FINISHED)
     notify(draft, server.uuid, command.host, moment, "instance.resize_finish.start", "instance.resize_finish.end")
-    kept = _swap_attachments(draft, server.uuid, command.attachments)
+    kept = swap_attachments(draft, server.uuid, command.attachments)
     assert server.migration_context is not None, "no move is open"
     context = attrs.evolve(server.migration_context, old_zone=server.availability_zone, kept=kept)
     return change(
@@ -52,7 +52,7 @@ def _finish(draft: Draft, command: say.FinishInside, moment: Moment) -> Server:
     )  # fmt: skip
 
 
-def _swap_attachments(draft: Draft, server: str, attachments: dict[str, str]) -> dict[str, str]:
+def swap_attachments(draft: Draft, server: str, attachments: dict[str, str]) -> dict[str, str]:
     """Write other attachments into a server's record; give those that it had, by volume."""
     devices = draft.all(BlockDevice, server=server)
     for device in devices:
@@ -75,7 +75,7 @@ def _return(draft: Draft, command: say.ReturnInside, moment: Moment) -> Done:
     server = draft.one(Server, uuid=command.server)
     migration = draft.one(Migration, server=server.uuid, uuid=command.migration)
     give_allocation_back(draft, server.uuid, migration.uuid)
-    _swap_attachments(draft, server.uuid, command.attachments)
+    swap_attachments(draft, server.uuid, command.attachments)
     assert server.migration_context is not None, "no move is open"
     change(
         draft, server, moment, flavor=server.old_flavor or server.flavor, host=migration.source_host,

@@ -6,7 +6,7 @@ import attrs
 
 from protocol.draft import Draft, Need, need
 from protocol.effects.registry import Moment, effect
-from protocol.errors import InvalidState
+from protocol.errors import InvalidState, NotFound
 from protocol.messages import partners as say
 from protocol.records import Port, PortBinding
 from protocol.requests import Done
@@ -18,6 +18,14 @@ def _ports(command: Any) -> tuple[Need, ...]:
 
 def _list(draft: Draft, server: str) -> say.PortList:
     return say.PortList(ports=draft.all(Port, server=server), bindings=draft.all(PortBinding, server=server))
+
+
+def _some(draft: Draft, server: str) -> tuple[Port, ...]:
+    """Give a server's ports, of which it has one from its beginning: one that has none has lost it."""
+    ports = draft.all(Port, server=server)
+    if not ports:
+        raise NotFound(kind="port of server", name=server)
+    return ports
 
 
 @effect(say.CreatePort, _ports)
@@ -38,7 +46,7 @@ def _delete(draft: Draft, command: say.DeletePorts, _: Moment) -> Done:
 
 @effect(say.BindPorts, _ports)
 def _bind(draft: Draft, command: say.BindPorts, _: Moment) -> say.PortList:
-    for port in draft.all(Port, server=command.server):
+    for port in _some(draft, command.server):
         if draft.find(PortBinding, server=command.server, port=port.id, host=command.host) is None:
             draft.put(PortBinding(port=port.id, host=command.host, server=command.server, is_active=False))
     return _list(draft, command.server)

@@ -6,6 +6,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import attrs
 
 from protocol.draft import NO_CHANGES, Changes, Draft, Need
+from protocol.errors import CellferryError
 from protocol.ids import derived_id
 from protocol.records import Record
 from protocol.requests import Done, Request
@@ -22,10 +23,19 @@ class Moment:
     cell: str
     key: str  # The command's idempotency key: what the effect makes has ids that follow from it.
     undoes_nothing: bool = False  # The command is an undo, and its execute was never carried out here.
+    #: The cell that a message came from, of what is done in a transaction: routers have vouched for its way.
+    sender: str = ""
 
     def id_of(self, *parts: str) -> str:
         """Make the id of something that this command makes."""
         return derived_id(self.key, *parts)
+
+
+@attrs.frozen
+class Refused:
+    """A reply with which a command is refused, although what it changes and tells stays."""
+
+    error: CellferryError
 
 
 @attrs.frozen(kw_only=True)

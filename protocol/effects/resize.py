@@ -10,6 +10,7 @@ from protocol.effects.history import (
     advance,
     bundle,
     change,
+    drop_record,
     finish_action,
     finished_event,
     note_fault,
@@ -17,24 +18,24 @@ from protocol.effects.history import (
     start_action,
     start_event,
     whole_server,
+    with_places,
     write_history,
 )
 from protocol.effects.registry import Moment, effect
-from protocol.effects.servers import check_settled
+from protocol.effects.servers import at_door, check_freeze, check_settled
 from protocol.errors import AlreadyExists, InvalidState
 from protocol.messages import moves as say
 from protocol.messages.servers import ServerBundle
 from protocol.records import (
+    VERSIONS_MAX,
     ActionEvent,
     Allocation,
     BlockDevice,
     Claim,
-    Fault,
     Host,
     Migration,
     MigrationContext,
     Server,
-    ServerAction,
 )
 from protocol.requests import Done
 from protocol.states import MigrationStatus, PowerState, TaskState, VmState
@@ -45,6 +46,8 @@ AT_TARGET = "compute_prep_snapshot_based_resize_at_dest"
 AT_SOURCE = "compute_prep_snapshot_based_resize_at_source"
 FINISH = "compute_finish_snapshot_based_resize_at_dest"
 CONDUCTOR = "conductor"
+#: More than a copy has versions before it is the server itself, or is given up.
+COPY_VERSIONS = 64
 
 
 def of_server(command: "say.ReturnSource | say.HoldSource") -> tuple[Need, ...]:
@@ -52,8 +55,9 @@ def of_server(command: "say.ReturnSource | say.HoldSource") -> tuple[Need, ...]:
     return (*whole_server(command), need(Allocation, server=command.server))
 
 
-@effect(say.BeginMove, whole_server)
+@effect(say.BeginMove, at_door)
 def _begin(draft: Draft, command: say.BeginMove, moment: Moment) -> ServerBundle:
+    check_freeze(draft, command.goal)
     server = draft.one(Server, uuid=command.server)
     check_settled(server, command.goal.value, (VmState.ACTIVE, VmState.STOPPED))
     if (
@@ -111,14 +115,14 @@ def give_allocation_back(draft: Draft, server: str, migration: str) -> None:
 def _mark_cross_cell(draft: Draft, command: say.MarkCrossCell, moment: Moment) -> ServerBundle:
     migration = draft.one(Migration, server=command.server, uuid=command.migration)
     draft.put(attrs.evolve(migration, is_cross_cell=True, updated_at_us=moment.now_us))
+    # What is copied now begins above all versions of an earlier copy that was given up: else the mirror, which has
+    # heard that that one is gone, would take news of this one for older.
+    server = draft.one(Server, uuid=command.server)
+    change(draft, attrs.evolve(server, version=server.version + COPY_VERSIONS), moment)
     return bundle(draft, command.server)
 
 
-def _whole_server_here(command: say.DestroyServer | say.CopyServer) -> tuple[Need, ...]:
-    return (*whole_server(command), need(Claim, server=command.server), need(Allocation, server=command.server))
-
-
-@effect(say.CopyServer, _whole_server_here)
+@effect(say.CopyServer, with_places)
 def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     found = draft.find(Server, uuid=command.server)
     if found is not None and found.is_hidden:
@@ -127,14 +131,17 @@ def _copy(draft: Draft, command: say.CopyServer, moment: Moment) -> Done:
     elif found is not None:
         raise AlreadyExists(kind="server", name=f"{command.server} (in cell {moment.cell}, hidden: {found.is_hidden})")
     copied = command.bundle
-    draft.put(attrs.evolve(copied.server, is_hidden=True, generation=command.generation))
+    # What of a leftover is as it was is not told again: its news still holds.
+    new = command.generation * VERSIONS_MAX + copied.server.version
+    copied_at = new if found is None else found.copied_at
+    draft.put(attrs.evolve(copied.server, is_hidden=True, generation=command.generation, copied_at=copied_at))
     for row in (*copied.block_devices, *copied.migrations):
         draft.put(row)
     write_history(draft, copied)
     return Done()
 
 
-@effect(say.DestroyServer, _whole_server_here)
+@effect(say.DestroyServer, with_places)
 def _destroy(draft: Draft, command: say.DestroyServer, _: Moment) -> Done:
     # By the migration, never by the server alone: a late delete must not touch what a newer move has brought here.
     if draft.find(Migration, server=command.server, uuid=command.migration) is None:
@@ -149,21 +156,12 @@ def _drop_copy(draft: Draft, server: str) -> None:
         draft.drop(claim)
 
 
-def drop_record(draft: Draft, server: str) -> None:
-    """Drop the whole record of a server, with its history; its places are hosts', and go by themselves."""
-    for row in (
-        *draft.all(BlockDevice, server=server), *draft.all(Migration, server=server),
-        *draft.all(ServerAction, server=server), *draft.all(ActionEvent, server=server),
-        *draft.all(Fault, server=server), draft.one(Server, uuid=server),
-    ):  # fmt: skip
-        draft.drop(row)
-
-
 @effect(say.RecordAttachments, whole_server)
-def _record_attachments(draft: Draft, command: say.RecordAttachments, _: Moment) -> Done:
+def _record_attachments(draft: Draft, command: say.RecordAttachments, moment: Moment) -> Done:
     for device in draft.all(BlockDevice, server=command.server):
         if device.volume in command.attachments:
             draft.put(attrs.evolve(device, attachment=command.attachments[device.volume]))
+    change(draft, draft.one(Server, uuid=command.server), moment)
     return Done()
 
 

@@ -24,7 +24,7 @@ from protocol.messages import moves as say
 from protocol.messages.servers import ServerBundle
 from protocol.records import Allocation, BlockDevice, Claim, Migration, Server
 from protocol.requests import Done
-from protocol.states import MigrationStatus, TaskState, VmState
+from protocol.states import Goal, MigrationStatus, TaskState, VmState, action_name
 
 REVERT_EVENTS = (
     "conductor_revert_snapshot_based_resize",
@@ -39,7 +39,7 @@ def _begin(draft: Draft, command: say.BeginRevert, moment: Moment) -> ServerBund
     check_settled(server, "revert", (VmState.RESIZED,))
     migration = open_move(draft, server)
     advance(draft, migration, moment, MigrationStatus.REVERTING)
-    start_action(draft, moment, server.uuid, command.action, name="revertResize", origin=command.origin)
+    start_action(draft, moment, server.uuid, command.action, name=action_name(Goal.REVERT), origin=command.origin)
     hosts = ("conductor", migration.target_host or "", migration.source_host)
     for event, host in zip(REVERT_EVENTS, hosts, strict=True):
         start_event(draft, moment, server.uuid, command.action, name=event, host=host)

@@ -1,12 +1,13 @@
 """Effects on the root's rows: mapping, permits, specs, hosts and mirror."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
 from protocol.cell_path import Address, host_of
 from protocol.draft import Draft, Need, need
-from protocol.effects import groups, quotas
+from protocol.effects import groups, mirror, quotas
 from protocol.effects.registry import Moment, effect
 from protocol.errors import AlreadyExists, ComputeHostNotFound, Conflict, NotFound, PermitRefused, ServerBusy
 from protocol.messages import root as say
@@ -17,7 +18,7 @@ from protocol.states import Goal
 #: What must wait until nothing is owed: the next move would meet what the last one has left.
 MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
 #: What chooses a host.
-PLACED: Final = MOVES | {Goal.CREATE}
+PLACED: Final = MOVES | {Goal.CREATE, Goal.LIVE_MIGRATE}
 Rows = tuple[Record, ...]
 
 
@@ -58,7 +59,7 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
     if mapping is None:
         if command.is_queued:
             return say.Taken(mapping=Mapping(server=command.server, cell=None, generation=0))
-        if not command.is_new:
+        if not (command.is_new or command.goal is Goal.REPAIR):
             raise NotFound(kind="server", name=command.server)
         mapping = Mapping(server=command.server, cell=None, generation=0)
     elif command.is_new and mapping.conversation != command.conversation:
@@ -71,7 +72,8 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
             action=command.goal.value,
             reason=f"it is taken by {mapping.goal} {mapping.conversation}",
         )
-    if command.goal in MOVES and mapping.debt is not None:
+    _check_soft_delete(mapping, command.soft_deleted_at_us)
+    if command.goal in {*MOVES, Goal.REPAIR, Goal.LIVE_MIGRATE} and mapping.debt is not None:
         raise Conflict(server=command.server, action=command.goal.value, reason=_debt_of(mapping))
     mapping = _charged(draft, mapping, command)
     mapping = attrs.evolve(mapping, conversation=command.conversation, goal=command.goal)
@@ -85,6 +87,11 @@ def _take(draft: Draft, command: say.TakeServer, _: Moment) -> say.Taken:
         fenced=tuple(fence.host for fence in draft.all(HostFence)),
         avoided=groups.avoided(draft, mapping) if command.goal in PLACED else (),
     )
+
+
+def _check_soft_delete(mapping: Mapping, at_us: int | None) -> None:
+    if at_us is not None and not (mapping.is_soft_deleted and mapping.soft_deleted_at_us == at_us):
+        raise Conflict(server=mapping.server, action="be reclaimed", reason="it was restored meanwhile")
 
 
 def _charged(draft: Draft, mapping: Mapping, command: say.TakeServer) -> Mapping:
@@ -116,7 +123,7 @@ def _owe(draft: Draft, command: say.OweServer, _: Moment) -> Done:
     return Done()
 
 
-@effect(say.ReleaseServer, lambda command: (*_ledger(command), need(Mirror, server=command.server)), _own_places)
+@effect(say.ReleaseServer, lambda command: (*_ledger(command), *mirror.told_of(command.server)), _own_places)
 def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
     mapping = draft.find(Mapping, server=command.server)
     if mapping is not None and mapping.debt == command.conversation:
@@ -131,19 +138,25 @@ def _release(draft: Draft, command: say.ReleaseServer, _: Moment) -> Done:
         return Done()
     groups.part(draft, mapping)
     draft.drop(mapping)
-    for row in (*draft.all(Permit, server=command.server), *draft.all(Mirror, server=command.server)):
+    # A repair only finds what there is of a server that is gone; what of that is to go, it has said.
+    permits = () if mapping.goal is Goal.REPAIR else draft.all(Permit, server=command.server)
+    for row in permits:
         draft.drop(row)
+    # From here on no news of it is taken: nothing need be remembered of what is gone.
+    mirror.forget(draft, command.server)
     return Done()
 
 
-@effect(say.CommitHome, lambda command: (need(Mapping, server=command.server),))
+@effect(say.CommitHome, lambda command: (need(Mapping, server=command.server), need(Mirror, server=command.server)))
 def _commit(draft: Draft, command: say.CommitHome, _: Moment) -> Mapping:
     mapping = draft.one(Mapping, server=command.server)
     source = str(command.source) if command.source else None
     expected = (source, command.generation, command.conversation)
     if (mapping.cell, mapping.generation, mapping.conversation) != expected:
         raise Conflict(server=command.server, action="change its home", reason=f"its mapping is {mapping}")
-    return draft.put(attrs.evolve(mapping, cell=str(command.target), generation=mapping.generation + 1))
+    committed = draft.put(attrs.evolve(mapping, cell=str(command.target), generation=mapping.generation + 1))
+    mirror.forget_behind(draft, committed)
+    return committed
 
 
 @effect(say.ForgetHome, _ledger, _own_places)
@@ -219,44 +232,44 @@ def _register(draft: Draft, command: say.RegisterHost, _: Moment) -> Done:
     return Done()
 
 
-def _mirrored(command: say.UpdateMirror) -> tuple[Need, ...]:
-    server = command.mirror.server
-    return need(Mirror, server=server), need(Mapping, server=server)
-
-
-@effect(say.UpdateMirror, _mirrored)
-def _update_mirror(draft: Draft, command: say.UpdateMirror, _: Moment) -> Done:
-    news = command.mirror
-    if draft.find(Mapping, server=news.server) is None:
-        # Late news of a server that was deleted, or never came to be.
-        return Done()
-    known = draft.find(Mirror, server=news.server, cell=news.cell)
-    if known is None or (known.generation, known.version) < (news.generation, news.version):
-        draft.put(news)
+@effect(say.UnregisterHost, lambda command: (need(HostMapping, host=command.host),))
+def _unregister(draft: Draft, command: say.UnregisterHost, _: Moment) -> Done:
+    found = draft.find(HostMapping, host=command.host)
+    if found is not None and found.cell == str(command.cell):
+        draft.drop(found)
     return Done()
 
 
-@effect(say.ListServers, lambda _: (need(Mapping), need(Mirror)))
-def _list(draft: Draft, _: say.ListServers, __: Moment) -> say.ServerList:
-    homes = {mapping.server: mapping.cell for mapping in draft.all(Mapping)}
-    return say.ServerList(
-        servers=tuple(
-            mirror for mirror in draft.all(Mirror) if homes.get(mirror.server) == mirror.cell and not mirror.is_gone
-        )
-    )
-
-
 @effect(say.ListWaitingMoves, lambda _: (need(Mapping, is_moved=True),))
-def _list_waiting(draft: Draft, command: say.ListWaitingMoves, moment: Moment) -> say.WaitingMoves:
-    since_us = moment.now_us - command.for_us
-    waiting = [row for row in draft.all(Mapping, is_moved=True) if row.moved_at_us <= since_us]
-    free = [row for row in waiting if row.conversation is None]
-    return say.WaitingMoves(
-        moves=tuple(
-            say.WaitingMove(server=row.server, project=row.project, moved_at_us=row.moved_at_us)
-            for row in sorted(free, key=lambda row: (row.moved_at_us, row.server))[:PAGE_MAX]
+def _list_waiting(draft: Draft, command: say.ListWaitingMoves, moment: Moment) -> say.AllDue:
+    waiting = ((row, row.moved_at_us) for row in draft.all(Mapping, is_moved=True))
+    return _due(waiting, before_us=moment.now_us - command.for_us)
+
+
+@effect(say.ListSoftDeleted, lambda _: (need(Mapping, is_soft_deleted=True),))
+def _list_soft_deleted(draft: Draft, command: say.ListSoftDeleted, moment: Moment) -> say.AllDue:
+    deleted = ((row, row.soft_deleted_at_us) for row in draft.all(Mapping, is_soft_deleted=True))
+    return _due(deleted, before_us=moment.now_us - command.for_us)
+
+
+def _due(rows: Iterable[tuple[Mapping, int]], *, before_us: int) -> say.AllDue:
+    """List what has waited since then, and nobody has; the oldest first."""
+    free = [(since_us, row.server, row) for row, since_us in rows if since_us <= before_us and row.conversation is None]
+    return say.AllDue(
+        servers=tuple(
+            say.Due(server=row.server, project=row.project, since_us=since_us)
+            for since_us, _, row in sorted(free, key=lambda each: each[:2])[:PAGE_MAX]
         )
     )
+
+
+@effect(say.NoteSoftDelete, lambda command: (need(Mapping, server=command.server),))
+def _note_soft_delete(draft: Draft, command: say.NoteSoftDelete, moment: Moment) -> Done:
+    mapping, is_deleted = draft.one(Mapping, server=command.server), command.is_soft_deleted
+    draft.put(
+        attrs.evolve(mapping, is_soft_deleted=is_deleted, soft_deleted_at_us=moment.now_us if is_deleted else 0)
+    )  # fmt: skip
+    return Done()
 
 
 @effect(say.ListHosts, lambda _: (need(HostMapping),))

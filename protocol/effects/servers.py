@@ -1,8 +1,11 @@
 """Effects on a cell's servers outside of moves: build, tasks, block devices."""
 
+from typing import Any
+
 import attrs
 
-from protocol.draft import Draft, need
+from protocol.door import bars_order
+from protocol.draft import Draft, Need, need
 from protocol.effects.history import (
     bundle,
     change,
@@ -14,17 +17,30 @@ from protocol.effects.history import (
     whole_server,
 )
 from protocol.effects.registry import Moment, effect
-from protocol.errors import AlreadyExists, Conflict, InvalidState, NotFound, ServerLocked
+from protocol.errors import AlreadyExists, Conflict, InvalidState, NotFound, ServerLocked, VolumeBacked
 from protocol.messages import servers as say
 from protocol.messages.servers import ServerBundle
-from protocol.records import ActionEvent, Allocation, BlockDevice, Claim, Server, ServerAction
+from protocol.records import ActionEvent, Allocation, BlockDevice, CellFreeze, Claim, Server, ServerAction
 from protocol.requests import Done
-from protocol.states import TaskState, VmState
+from protocol.states import Goal, TaskState, VmState
 
 
 @effect(say.ReadServer, whole_server)
 def _read(draft: Draft, command: say.ReadServer, _: Moment) -> ServerBundle:
     return bundle(draft, command.server)
+
+
+def at_door(command: Any) -> tuple[Need, ...]:
+    """Need the whole record of the command's server, and whether its cell lets anything begin."""
+    return (*whole_server(command), need(CellFreeze))
+
+
+@effect(say.FindServer, at_door)
+def _find(draft: Draft, command: say.FindServer, _: Moment) -> say.Sighting:
+    is_there = draft.find(Server, uuid=command.server) is not None
+    return say.Sighting(
+        bundle=bundle(draft, command.server) if is_there else None, freeze=draft.find(CellFreeze)
+    )  # fmt: skip
 
 
 @effect(say.BuildServer, whole_server)
@@ -76,6 +92,12 @@ def _finish_build(draft: Draft, command: say.FinishBuild, moment: Moment) -> Ser
     return change(draft, server, moment, vm_state=VmState.ACTIVE, task_state=None, power_state=command.power_state)
 
 
+def check_freeze(draft: Draft, goal: Goal | None = None) -> None:
+    """Refuse to begin anything in a frozen cell but what it lets in."""
+    if (bar := bars_order(draft.find(CellFreeze), goal)) is not None:
+        raise bar
+
+
 def check_lock(server: Server) -> None:
     """Refuse to touch a locked server."""
     if server.is_locked:
@@ -96,10 +118,13 @@ def check_settled(server: Server, action: str, vm_states: tuple[VmState, ...]) -
         )
 
 
-@effect(say.BeginTask, whole_server)
+@effect(say.BeginTask, at_door)
 def _begin_task(draft: Draft, command: say.BeginTask, moment: Moment) -> ServerBundle:
+    check_freeze(draft)
     server = draft.one(Server, uuid=command.server)
     check_settled(server, command.action_name, command.vm_states)
+    if command.needs_own_disk and not server.image:
+        raise VolumeBacked(server=server.uuid, action=command.action_name)
     start_action(draft, moment, server.uuid, command.action, name=command.action_name, origin=command.origin)
     start_event(draft, moment, server.uuid, command.action, name=command.event, host=server.host or "")
     change(draft, server, moment, task_state=command.task_state)

@@ -3,21 +3,35 @@
 from typing import Any, Final
 
 from protocol.effects import (
+    building,
     capacity,
     changes,
     confirm,
+    consoles,
     delete,
     fencing,
     groups,
+    histories,
     images,
+    imaging,
     inside,
+    instances,
+    live,
+    mirror,
+    nodes,
     ports,
     power,
     quotas,
+    rebuilding,
+    repair,
     resize,
     revert,
     root,
+    scheduling,
     servers,
+    services,
+    tree,
+    usage,
     volumes,
 )
 from protocol.effects.registry import EFFECTS
@@ -26,12 +40,40 @@ from protocol.requests import Request, Role
 Requests = tuple[type[Request[Any]], ...]
 
 _MODULES: Final = (
-    capacity, changes, confirm, delete, fencing, groups, images, inside, ports, power, quotas, resize, revert, root,
-    servers, volumes,
-)  # fmt: skip
+    building,
+    capacity,
+    changes,
+    confirm,
+    consoles,
+    delete,
+    fencing,
+    groups,
+    histories,
+    images,
+    imaging,
+    inside,
+    instances,
+    live,
+    mirror,
+    nodes,
+    ports,
+    power,
+    quotas,
+    rebuilding,
+    repair,
+    resize,
+    revert,
+    root,
+    scheduling,
+    servers,
+    services,
+    tree,
+    usage,
+    volumes,
+)
 #: Where the requests are declared that only the root's cell carries out.
 OF_ROOT: Final = frozenset(
-    {"protocol.messages.root", "protocol.messages.fencing", "protocol.messages.groups", "protocol.messages.quotas"}
+    f"protocol.messages.{name}" for name in ("root", "fencing", "groups", "handing", "mirror", "quotas", "top")
 )
 
 

@@ -67,6 +67,17 @@ class ServerBusy(CellferryError):
 
 @declared
 @define
+class VolumeBacked(CellferryError):
+    """What was asked for is done with a root disk of the host's own, and the server has a volume instead."""
+
+    code = "volume_backed"
+    template = "server {server} has a volume as its root disk: {action} is for servers that were made from an image"
+    server: str
+    action: str
+
+
+@declared
+@define
 class NotItsHome(CellferryError):
     """A cell is not a server's home just now: it may be on its way."""
 
@@ -283,6 +294,18 @@ class HostDown(CellferryError):
 
 @declared
 @define
+class HostSilent(CellferryError):
+    """A host that its cell knows does not answer it."""
+
+    code = "host_silent"
+    template = "host {host} of cell {cell} does not answer its cell: {reason}; is it up? See: cellferry host list"
+    host: str
+    cell: str
+    reason: str
+
+
+@declared
+@define
 class HostFenced(CellferryError):
     """A step needs a host whose machine is off, as its operator says."""
 
@@ -334,3 +357,40 @@ class ImageTooLarge(CellferryError):
     template = "image {image} is larger than {size_bytes_max} bytes"
     image: str
     size_bytes_max: int
+
+
+@declared
+@define
+class CellInUse(CellferryError):
+    """A cell that is to be removed still has servers, or conversations are under way there."""
+
+    code = "cell_in_use"
+    template = "cell {cell} cannot be removed: {what}; move or delete what is there, or force it"
+    cell: str
+    what: str
+
+
+@declared
+@define
+class CellFrozen(CellferryError):
+    """A cell is frozen: it lets nothing new begin with its servers, and takes no others."""
+
+    code = "cell_frozen"
+    template = (
+        "cell {cell} is frozen ({reason}): nothing new begins there before it is thawed, with: cellferry cell set "
+        "'{cell}' --no-frozen"
+    )
+    cell: str
+    reason: str
+
+
+@declared
+@define
+class NoCellsAvailable(CellferryError):
+    """No cell takes a new server, after as many tries as the settings allow."""
+
+    code = "no_cells_available"
+    template = "no cell takes server {server}, after {tries} tries: {reason}"
+    server: str
+    tries: int
+    reason: str

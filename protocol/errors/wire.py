@@ -103,6 +103,18 @@ class Forbidden(CellferryError):
 
 @declared
 @define
+class Doubled(CellferryError):
+    """A neighbour has sent the very same message before."""
+
+    code = "doubled"
+    template = "{sender} has sent {method} {id} before"
+    sender: str
+    method: str
+    id: str
+
+
+@declared
+@define
 class TransportLost(CellferryError):
     """The broker went away in mid-call; whether the message was taken is unknown."""
 

@@ -12,10 +12,11 @@ from protocol.truth import GatherTruth, Truth
 def check(truth: Truth) -> Findings:
     """Ask who answered, and who is hidden by whom."""
     for gather in truth.gathers:
-        yield from _of_one(gather)
+        yield from of_one(gather)
 
 
-def _of_one(gather: GatherTruth) -> Findings:
+def of_one(gather: GatherTruth) -> Findings:
+    """Judge the answers of one broadcast call."""
     answers = gather.result.answers
     counts = Counter(answer.cell for answer in answers)
     for cell, count in counts.items():

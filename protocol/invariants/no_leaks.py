@@ -6,31 +6,26 @@ from typing import Final
 from protocol.invariants.findings import Findings, checker
 from protocol.invariants.standing import Place, Standing, busy, fenced, located, settled
 from protocol.records import (
-    ActionEvent,
+    PARTS,
     Allocation,
     Attachment,
-    BlockDevice,
     Claim,
-    Fault,
     Image,
     Mapping,
-    Migration,
     Mirror,
+    MirroredDevice,
+    MirroredFault,
     Permit,
     Port,
     PortBinding,
     RequestSpec,
     Server,
-    ServerAction,
 )
 from protocol.truth import Truth
 
 #: What there is of a server, in words: `("binding", port, host)`.
 Trace = tuple[str, ...]
-#: Notifications are no trace: they were told, and stay so.
-Part = BlockDevice | Migration | ServerAction | ActionEvent | Fault
-PARTS: Final[tuple[type[Part], ...]] = (BlockDevice, Migration, ServerAction, ActionEvent, Fault)
-ON_HOSTS: Final = frozenset({"guest", "disk"})
+ON_HOSTS: Final = frozenset({"guest", "disk", "spare disk"})
 #: What a server has as long as it has a mapping.
 Possession = Permit | RequestSpec | Port
 POSSESSIONS: Final[tuple[type[Possession], ...]] = (Permit, RequestSpec, Port)
@@ -40,17 +35,15 @@ POSSESSIONS: Final[tuple[type[Possession], ...]] = (Permit, RequestSpec, Port)
 def check_at_rest(truth: Truth) -> Findings:
     """Compare what there is of each server that nobody works on with what there should be."""
     working = busy(truth)
-    found: dict[str, set[Trace]] = {}
-    for server, trace in (*_in_cells(truth), *_of_partners(truth), *_on_hosts(truth), *_unmapped(truth)):
-        found.setdefault(server, set()).add(trace)
+    found = traces(truth)
     standings = {standing.server: standing for standing in settled(truth)}
     off = fenced(truth)
     for server in sorted({*found, *standings} - working):
-        wanted = _wanted(standings[server], truth) if server in standings else set[Trace]()
-        for trace in sorted(found.get(server, set()) - wanted):
+        due = wanted(standings[server], truth) if server in standings else set[Trace]()
+        for trace in sorted(found.get(server, set()) - due):
             if not _is_on(trace, off):
                 yield server, f"left behind: {' '.join(trace)}"
-        for trace in sorted(wanted - found.get(server, set())):
+        for trace in sorted(due - found.get(server, set())):
             if not _is_on(trace, off):
                 yield server, f"missing: {' '.join(trace)}"
     yield from _files(truth)
@@ -65,18 +58,32 @@ def _is_on(trace: Trace, hosts: frozenset[str]) -> bool:
 # --- what there is -----------------------------------------------------------------------------------------
 
 
+def traces(truth: Truth) -> dict[str, set[Trace]]:
+    """List what there is of each server."""
+    found: dict[str, set[Trace]] = {}
+    for server, trace in (*_in_cells(truth), *_of_partners(truth), *_on_hosts(truth), *_unmapped(truth)):
+        found.setdefault(server, set()).add(trace)
+    return found
+
+
 def _in_cells(truth: Truth) -> Iterator[tuple[str, Trace]]:
     records = {(cell, row.uuid) for cell, row in located(truth, Server)}
     for cell, row in located(truth, Server):
         if row.is_hidden:
             yield row.uuid, ("hidden record", cell)
+    # Notifications are no trace: they were told, and stay so.
     for kind in PARTS:
         for cell, part in located(truth, kind):
             if (cell, part.server) not in records:
                 yield part.server, ("part of a record", cell, kind.TABLE)
-    for mirror in truth.of_root(Mirror):
-        if not mirror.is_gone and (mirror.cell, mirror.server) not in records:
-            yield mirror.server, ("mirror", mirror.cell)
+    told: tuple[Mirror | MirroredDevice | MirroredFault, ...] = (
+        *(row for row in truth.of_root(Mirror) if not row.is_gone),
+        *(row for row in truth.of_root(MirroredDevice) if not row.is_gone),
+        *truth.of_root(MirroredFault),
+    )
+    for heard in told:
+        if (heard.cell, heard.server) not in records:
+            yield heard.server, ("mirror", heard.cell)
     for cell, allocation in located(truth, Allocation):
         yield allocation.server, ("allocation", cell, allocation.host, allocation.consumer)
     for cell, claim in located(truth, Claim):
@@ -100,6 +107,8 @@ def _on_hosts(truth: Truth) -> Iterator[tuple[str, Trace]]:
             yield guest.server, ("guest", *place)
         if guest.has_disk:
             yield guest.server, ("disk", *place)
+        if guest.has_spare_disk:
+            yield guest.server, ("spare disk", *place)
 
 
 def _unmapped(truth: Truth) -> Iterator[tuple[str, Trace]]:
@@ -113,12 +122,13 @@ def _unmapped(truth: Truth) -> Iterator[tuple[str, Trace]]:
 # --- what there should be ----------------------------------------------------------------------------------
 
 
-def _wanted(standing: Standing, truth: Truth) -> set[Trace]:
+def wanted(standing: Standing, truth: Truth) -> set[Trace]:
+    """List what there should be of a settled server."""
     ports = [port.id for port in truth.all(Port) if port.server == standing.server]
-    traces = set(_wanted_at_home(standing, ports))
+    due = set(_wanted_at_home(standing, ports))
     if standing.move is not None:
-        traces |= set(_wanted_at_source(standing, ports, (standing.move.source_cell, standing.move.source_host)))
-    return traces
+        due |= set(_wanted_at_source(standing, ports, (standing.move.source_cell, standing.move.source_host)))
+    return due
 
 
 def _wanted_at_home(standing: Standing, ports: list[str]) -> Iterator[Trace]:

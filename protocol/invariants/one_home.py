@@ -1,11 +1,19 @@
 """One home: each live server is shown once, by the cell that its mapping names."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import TypeAlias, TypeVar
+
+import attrs
 
 from protocol.invariants.findings import Findings, checker
 from protocol.invariants.standing import Home, busy, located, settled
-from protocol.records import Mapping, Mirror, Server
+from protocol.mirroring import mirror_of, newest_faults
+from protocol.records import Fault, Mapping, Mirror, MirroredDevice, MirroredFault, Record, Server
 from protocol.truth import Truth
+
+R = TypeVar("R", bound=Record)
+#: Rows by server and cell.
+Placed: TypeAlias = defaultdict[tuple[str, str], list[R]]
 
 
 @checker("one_home")
@@ -37,6 +45,7 @@ def check_at_rest(truth: Truth) -> Findings:
 
 def _mirrored(truth: Truth) -> Findings:
     mirrors = {(mirror.server, mirror.cell): mirror for mirror in truth.of_root(Mirror)}
+    devices, told_faults, faults = _by_place(truth)
     for standing in settled(truth):
         home = standing.home
         if home.record.generation != home.mapping.generation:
@@ -44,22 +53,36 @@ def _mirrored(truth: Truth) -> Findings:
                 home.server,
                 f"its record is of generation {home.record.generation}, its mapping of {home.mapping.generation}",
             )
-        mirror = mirrors.get((home.server, home.cell))
-        if mirror != _told(home):
-            yield home.server, f"the root was told {mirror}, its home has {_told(home)}"
+        mirror, due = mirrors.get((home.server, home.cell)), mirror_of(home.record, home.cell)
+        if mirror is None or attrs.evolve(mirror, devices_since=0) != due:
+            yield home.server, f"the root was told {mirror}, its home has {due}"
+        yield from _parts(home, devices, told_faults, faults)
 
 
-def _told(home: Home) -> Mirror:
-    record = home.record
-    return Mirror(
-        server=record.uuid,
-        cell=home.cell,
-        generation=record.generation,
-        version=record.version,
-        name=record.name,
-        vm_state=record.vm_state,
-        task_state=record.task_state,
-        power_state=record.power_state,
-        host=record.host,
-        flavor=record.flavor.name,
-    )
+def _by_place(
+    truth: Truth,
+) -> tuple[Placed[MirroredDevice], Placed[MirroredFault], Placed[Fault]]:
+    devices, told, faults = Placed[MirroredDevice](list), Placed[MirroredFault](list), Placed[Fault](list)
+    for device in truth.of_root(MirroredDevice):
+        if not device.is_gone:
+            devices[device.server, device.cell].append(device)
+    for mirrored in truth.of_root(MirroredFault):
+        told[mirrored.server, mirrored.cell].append(mirrored)
+    for cell, fault in located(truth, Fault):
+        faults[fault.server, cell].append(fault)
+    return devices, told, faults
+
+
+def _parts(
+    home: Home, devices: Placed[MirroredDevice], told: Placed[MirroredFault], faults: Placed[Fault]
+) -> Findings:  # fmt: skip
+    """Ask for the home's block devices and newest faults, as the root has been told of them."""
+    place = home.server, home.cell
+    heard = {(each.id, each.volume, each.attachment, each.device, each.boot_index) for each in devices[place]}
+    has = {(each.id, each.volume, each.attachment, each.device, each.boot_index) for each in home.devices}
+    if heard != has:
+        yield home.server, f"the root was told of the block devices {sorted(map(str, heard))}, its home has {has}"
+    known = {(each.id, each.code, each.message, each.created_at_us) for each in told[place]}
+    noted = {(each.id, each.code, each.message, each.created_at_us) for each in newest_faults(faults[place])}
+    if known != noted:
+        yield home.server, f"the root was told of the faults {known}, its home has {noted}"

@@ -11,9 +11,22 @@ from protocol.records import ActionEvent, Migration, RequestSpec, Server, Server
 from protocol.states import TERMINAL, MigrationStatus, PowerState, TaskState, VmState
 from protocol.truth import GuestTruth, Truth
 
-#: Whether the guest of a server in that state runs.  In VERIFY_RESIZE the state before the move tells.
-RUNS: Final[Mapping[VmState, bool]] = {VmState.ACTIVE: True, VmState.STOPPED: False}
-POWER: Final[Mapping[bool, PowerState]] = {True: PowerState.RUNNING, False: PowerState.SHUTDOWN}
+#: What the guest of a server in that state does.  In VERIFY_RESIZE the state before the move tells.
+DOES: Final[Mapping[VmState, tuple[PowerState, ...]]] = {
+    VmState.ACTIVE: (PowerState.RUNNING,),
+    VmState.STOPPED: (PowerState.SHUTDOWN,),
+    VmState.PAUSED: (PowerState.PAUSED,),
+    VmState.SUSPENDED: (PowerState.SUSPENDED,),
+    # What was saved of it is kept until it is restored, or deleted for good.
+    VmState.SOFT_DELETED: (PowerState.SHUTDOWN, PowerState.SUSPENDED),
+}
+#: In words.
+DOING: Final[Mapping[PowerState, str]] = {
+    PowerState.RUNNING: "runs",
+    PowerState.SHUTDOWN: "does not run",
+    PowerState.PAUSED: "is paused",
+    PowerState.SUSPENDED: "is suspended",
+}
 #: What a record holds beside the rest while a move is open, and only then.
 OF_A_MOVE: Final = ("old_flavor", "new_flavor", "old_vm_state", "migration_context")
 
@@ -64,19 +77,20 @@ def _record(standing: Standing) -> Iterator[str]:
 def _guest(standing: Standing, guest: GuestTruth | None) -> Iterator[str]:
     """Compare the record's states and volumes with the hypervisor's."""
     record, former = standing.record, _former(standing.record)
-    runs = RUNS.get(former) if former is not None else None
-    if runs is None:
+    does = DOES.get(former) if former is not None else None
+    if does is None:
         yield f"it rests in {record.vm_state} (before: {record.old_vm_state})"
         return
     # In VERIFY_RESIZE one that stopped by itself stays what it is, for its confirm to make it stopped.
-    runs = runs and not (record.vm_state is VmState.RESIZED and record.power_state is PowerState.SHUTDOWN)
-    if record.power_state is not POWER[runs]:
+    if record.vm_state is VmState.RESIZED and record.power_state is PowerState.SHUTDOWN:
+        does = (PowerState.SHUTDOWN,)
+    if record.power_state not in does:
         yield f"it is {former}, and its power state is {record.power_state.name}"
     if guest is None or not guest.is_defined:
         yield f"it has no guest on {record.host}"
         return
-    if guest.is_running is not runs:
-        yield f"it is {former}, and its guest {'runs' if guest.is_running else 'does not run'}"
+    if guest.power is not (record.power_state if record.power_state in does else does[0]):
+        yield f"it is {former}, and its guest {DOING[guest.power]}"
     volumes = sorted(device.volume for device in standing.home.devices)
     if sorted(guest.volumes) != volumes:
         yield f"its volumes are {volumes}, and its guest has {sorted(guest.volumes)}"

@@ -96,6 +96,11 @@ def fenced(truth: Truth) -> frozenset[str]:
     return frozenset(fence.host for fence in truth.of_root(HostFence))
 
 
+def lifting(truth: Truth) -> tuple[HostFence, ...]:
+    """List the fences that are to be lifted, and are not yet: their hosts have not done what they owe."""
+    return tuple(fence for fence in truth.of_root(HostFence) if fence.lift_epoch is not None)
+
+
 def busy(truth: Truth) -> frozenset[str]:
     """Name the servers that a conversation has not ended with: only what holds always is asked of them."""
     return frozenset(each.server for each in truth.conversations if not each.is_ended)

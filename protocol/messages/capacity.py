@@ -2,7 +2,8 @@
 
 import attrs
 
-from protocol.records import Flavor
+from protocol.messages.services import VERSION
+from protocol.records import Flavor, Host
 from protocol.requests import Done, Form, Method, Request, Role, Way
 
 
@@ -20,17 +21,26 @@ class HostRoom:
 
 
 @attrs.frozen(kw_only=True)
+class Withheld:
+    """Hosts with room to which nothing comes, for their cell is frozen; and why it is."""
+
+    hosts: tuple[str, ...]
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
 class Room:
-    """One cell's hosts with room."""
+    """One cell's hosts with room, or those that it withholds."""
 
     hosts: tuple[HostRoom, ...]
+    withheld: Withheld | None = None
 
 
 @attrs.frozen(kw_only=True)
 class FindRoom(Request[Room]):
     """Ask every cell for its hosts on which that much is free."""
 
-    METHOD = Method(name="find_room", at=Role.CELL, form=Form.BROADCAST)
+    METHOD = Method(name="find_room", at=Role.CELL, form=Form.BROADCAST, is_read=True)
 
     vcpus: int
     memory_mb: int
@@ -50,6 +60,15 @@ class AddHost(Request[Done]):
     disk_gb: int
     availability_zone: str
     bandwidth_kbps: int = 0
+    version: int = 0  # Of its service; 0: it did not tell.
+
+    @classmethod
+    def of(cls, record: Host) -> "AddHost":
+        """Make what a host that is like `record` says of itself, with this code as its service."""
+        return cls(
+            name=record.name, vcpus=record.vcpus, memory_mb=record.memory_mb, disk_gb=record.disk_gb,
+            availability_zone=record.availability_zone, bandwidth_kbps=record.bandwidth_kbps, version=VERSION,
+        )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +113,8 @@ class HostUse:
     servers: int
     bandwidth_kbps: int = 0
     bandwidth_kbps_used: int = 0
+    reason: str = ""  # Why it is disabled.
+    heard_ago_us: int | None = None  # When its service was last heard of, by its cell's clock.
 
 
 @attrs.frozen(kw_only=True)
@@ -107,4 +128,4 @@ class HostUses:
 class ShowHosts(Request[HostUses]):
     """Ask every cell what its hosts have, and how much of it is used."""
 
-    METHOD = Method(name="show_hosts", at=Role.CELL, form=Form.BROADCAST, is_for_people=True)
+    METHOD = Method(name="show_hosts", at=Role.CELL, form=Form.BROADCAST, is_for_people=True, is_read=True)

@@ -8,6 +8,7 @@ from protocol.errors import InvalidValue
 from protocol.messages.servers import Origin
 from protocol.records import Server
 from protocol.requests import Method, Request, Role, Way
+from protocol.states import VmState
 
 NAME_MAX: Final = 255
 DESCRIPTION_MAX: Final = 255
@@ -86,3 +87,22 @@ class UpdateServer(Request[Server]):
     change: ServerChange
     action: str
     origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class UpdateFromApi(Request[Server]):
+    """Save what the API has changed of a server's record, if that is in a state for it, once for each `action`.
+
+    Metadata are left out, and so is the state unless it is to be reset: a server's own cell knows those better.
+    """
+
+    METHOD = Method(name="update_from_api", at=Role.CELL, reference="instance_update_from_api")
+
+    server: str
+    change: ServerChange
+    action: str
+    origin: Origin
+    vm_states: tuple[VmState, ...] = ()  # One of these is expected; empty: any.
+    has_no_task: bool = False  # It is expected to have none.
+    vm_state: VmState | None = None
+    is_reset: bool = False  # An administrator has the state set.  A task is never reset: somebody is at work on it.

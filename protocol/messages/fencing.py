@@ -2,7 +2,7 @@
 
 import attrs
 
-from protocol.cell_path import Address
+from protocol.cell_path import Address, host_of
 from protocol.records import HostFence, OwedAct
 from protocol.requests import Done, Method, Request, Role, Way
 
@@ -38,7 +38,7 @@ class FenceFound:
 class FindFence(Request[FenceFound]):
     """Tell whether a host is fenced."""
 
-    METHOD = Method(name="find_fence", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="find_fence", at=Role.CELL, way=Way.NONE, is_read=True)
 
     host: str
 
@@ -84,6 +84,10 @@ class ConfirmPermits(Request[PermitsConfirmed]):
 
     host: Address
 
+    def may_come_from(self, source: Address) -> bool:
+        """A host asks for itself."""
+        return source == self.host
+
 
 @attrs.frozen(kw_only=True)
 class PayOwed(Request[Done]):
@@ -91,5 +95,9 @@ class PayOwed(Request[Done]):
 
     METHOD = Method(name="pay_owed", at=Role.CELL, way=Way.UP)
 
-    host: str
+    host: Address
     acts: tuple[OwedAct, ...]
+
+    def may_come_from(self, source: Address) -> bool:
+        """A host pays what it owes itself."""
+        return source == self.host and all(act.host == host_of(source) for act in self.acts)

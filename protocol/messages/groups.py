@@ -66,7 +66,7 @@ class CreateGroup(Request[ServerGroup]):
 class ListGroups(Request[GroupList]):
     """List groups by id, a page of those that come after one; of one name, or (empty) all."""
 
-    METHOD = Method(name="list_groups", at=Role.CELL, way=Way.NONE, is_for_people=True)
+    METHOD = Method(name="list_groups", at=Role.CELL, way=Way.NONE, is_for_people=True, is_read=True)
 
     name: str = ""
     after: str = ""
@@ -77,7 +77,7 @@ class ListGroups(Request[GroupList]):
 class ShowGroup(Request[GroupUse]):
     """Give a group, with its servers."""
 
-    METHOD = Method(name="show_group", at=Role.CELL, way=Way.NONE, is_for_people=True)
+    METHOD = Method(name="show_group", at=Role.CELL, way=Way.NONE, is_for_people=True, is_read=True)
 
     id: str
 

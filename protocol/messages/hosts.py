@@ -31,7 +31,7 @@ class GuestReport:
 class ProveTarget(Request[Done]):
     """Prove that this host could take the server: it reaches every volume and has no guest of it."""
 
-    METHOD = Method(name="prove_target", at=Role.HOST)
+    METHOD = Method(name="prove_target", at=Role.HOST, is_read=True)
 
     server: str
     volumes: tuple[VolumePlace, ...]
@@ -41,7 +41,7 @@ class ProveTarget(Request[Done]):
 class ProveSource(Request[Done]):
     """Prove that this host could take the server back: its disk is kept, and it reaches every volume."""
 
-    METHOD = Method(name="prove_source", at=Role.HOST)
+    METHOD = Method(name="prove_source", at=Role.HOST, is_read=True)
 
     server: str
     volumes: tuple[VolumePlace, ...]
@@ -87,13 +87,16 @@ class StopGuest(Request[GuestReport]):
 
 @attrs.frozen(kw_only=True)
 class ResumeGuest(Request[GuestReport]):
-    """Undo of `StopGuest`, and of a reboot: the guest holds a permit (again), and runs if it did."""
+    """Undo of `StopGuest`, and of what users had done: the guest holds a permit (again), and is what it was before.
+
+    One that is off by now does not become paused or suspended: there is nothing to hold.
+    """
 
     METHOD = Method(name="resume_guest", at=Role.HOST)
 
     server: str
     permit: int
-    is_powered_on: bool
+    state: PowerState
 
 
 @attrs.frozen(kw_only=True)
@@ -144,13 +147,13 @@ class ReattachGuest(Request[GuestReport]):
 
 @attrs.frozen(kw_only=True)
 class PowerGuest(Request[GuestReport]):
-    """Power the guest on or off for its user; its permit stays here."""
+    """Have the guest run, or power it off, pause or suspend it, for its user; its permit stays here."""
 
     METHOD = Method(name="power_guest", at=Role.HOST)
 
     server: str
     permit: int
-    is_powered_on: bool
+    state: PowerState
 
 
 @attrs.frozen(kw_only=True)
@@ -191,7 +194,26 @@ class DisconnectVolume(Request[Done]):
 class ShowGuest(Request[GuestReport]):
     """Tell how the guest is."""
 
-    METHOD = Method(name="show_guest", at=Role.HOST)
+    METHOD = Method(name="show_guest", at=Role.HOST, is_read=True)
+
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class GuestHoldings:
+    """What a host has of a server: a guest that runs or not, its root disk; or that it did not say."""
+
+    is_seen: bool = True
+    is_defined: bool = False
+    is_running: bool = False
+    has_disk: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class FindGuest(Request[GuestHoldings]):
+    """Tell what there is of a server on a host; nothing is no error."""
+
+    METHOD = Method(name="find_guest", at=Role.HOST, is_read=True)
 
     server: str
 

@@ -1,16 +1,20 @@
 """What users ask of the conductor, and what it tells them of the conversations that carry it out."""
 
+import re
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
 from protocol.bodies import tag_union
+from protocol.cell_path import CellPath
 from protocol.errors import InvalidValue
 from protocol.journal import Ending, Entry
+from protocol.messages.changes import ServerChange
 from protocol.messages.servers import Origin
 from protocol.records import Flavor, HostFence, KeyPair
 from protocol.requests import Method, Request, Role, Way
+from protocol.scheduling import Wish, check_requirement
 from protocol.states import Goal
 
 
@@ -62,11 +66,16 @@ def _bandwidth(_order: object, _field: object, kbps: int) -> None:
         raise InvalidValue(name="bandwidth_kbps", value=kbps, rule=f"it is from 0 to {BANDWIDTH_KBPS_MAX}")
 
 
+def _wish(_order: object, _field: object, wish: Wish) -> None:
+    check_requirement(wish.hypervisor_version)
+
+
 @attrs.frozen(kw_only=True)
 class CreateServer(Request[Accepted]):
     """Make a server, from an image or (empty image) from the volume with boot index 0, on the named or any host."""
 
     METHOD = Method(name="create_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+    goal: ClassVar[Goal] = Goal.CREATE
 
     server: str
     name: str
@@ -78,6 +87,8 @@ class CreateServer(Request[Accepted]):
     key_pair: KeyPair | None = attrs.field(default=None, validator=_key_pair)
     group: str = ""  # The id of the group that it is to be a member of; empty: of none.
     bandwidth_kbps: int = attrs.field(default=0, validator=_bandwidth)  # What its port is guaranteed; 0: nothing.
+    wish: Wish = attrs.field(factory=Wish, validator=_wish)  # Where it may go, beside where there is room.
+    within: CellPath | None = None  # The cell that was asked to build it: there it goes, or below; None: the root.
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +101,12 @@ class MoveServer(Request[Accepted]):
     flavor: Flavor | None
     host: str | None
     origin: Origin
+    wish: Wish = attrs.field(factory=Wish, validator=_wish)
+
+    @property
+    def goal(self) -> Goal:
+        """What it is to bring about."""
+        return Goal.MIGRATE if self.flavor is None else Goal.RESIZE
 
 
 @attrs.frozen(kw_only=True)
@@ -103,14 +120,24 @@ class SettleMove(Request[Accepted]):
     origin: Origin
 
 
+#: What users may have a server's guest do.
+POWERS: Final = (
+    Goal.START, Goal.STOP, Goal.REBOOT, Goal.PAUSE, Goal.UNPAUSE, Goal.SUSPEND, Goal.RESUME, Goal.SOFT_DELETE,
+    Goal.RESTORE,
+)  # fmt: skip
+
+
 @attrs.frozen(kw_only=True)
 class PowerServer(Request[Accepted]):
-    """Start, stop or reboot a server; a hard reboot starts one that is stopped, too."""
+    """Start, stop, reboot, pause, unpause, suspend or resume a server, delete it softly or restore it.
+
+    A hard reboot starts one that is stopped, too.  One that is softly deleted is off, and can be restored for a while.
+    """
 
     METHOD = Method(name="power_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
 
     server: str
-    goal: Goal = attrs.field(validator=_one_of(Goal.START, Goal.STOP, Goal.REBOOT))
+    goal: Goal = attrs.field(validator=_one_of(*POWERS))
     origin: Origin
     is_hard: bool = False  # Of a reboot.
 
@@ -136,14 +163,102 @@ class ChangeVolume(Request[Accepted]):
     replacement: str = attrs.field(default="", validator=_replacement)  # Of a swap alone.
 
 
+#: What may name an image, as its file is called.
+IMAGE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+IMAGE_TITLE_MAX: Final = 255
+ROTATION_MAX: Final = 1_000
+
+
+def _image(_order: object, field: "attrs.Attribute[str]", image: str) -> None:
+    if IMAGE_NAME.fullmatch(image) is None:
+        rule = "it has letters, digits, dots, dashes and underscores, 128 at most, and begins with one of the first two"
+        raise InvalidValue(name=field.name, value=image, rule=rule)
+
+
+def _backup_type(order: "ImageServer", _field: object, backup_type: str) -> None:
+    if (order.goal is Goal.BACKUP) != bool(backup_type):
+        raise InvalidValue(name="backup_type", value=backup_type, rule="a backup, and nothing else, is of a type")
+
+
+def _rotation(order: "ImageServer", _field: object, rotation: int) -> None:
+    most = ROTATION_MAX if order.goal is Goal.BACKUP else 0
+    if not 0 <= rotation <= most:
+        raise InvalidValue(name="rotation", value=rotation, rule=f"it is from 0 to {most} of a {order.goal}")
+
+
+@attrs.frozen(kw_only=True)
+class ImageServer(Request[Accepted]):
+    """Make an image of a server's root disk, while it runs or not; of a backup keep `rotation` of its type only."""
+
+    METHOD = Method(name="image_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    goal: Goal = attrs.field(validator=_one_of(Goal.SNAPSHOT, Goal.BACKUP))
+    image: str = attrs.field(validator=_image)  # Its id: there must be none yet.
+    name: str
+    origin: Origin
+    backup_type: str = attrs.field(default="", validator=_backup_type)  # Such as `daily`.
+    rotation: int = attrs.field(default=0, validator=_rotation)
+
+
+def _kept_open(_order: object, _field: object, change: ServerChange) -> None:
+    if change.is_locked is not None:
+        raise InvalidValue(name="change", value="is_locked", rule="a rebuild locks nothing")
+
+
+@attrs.frozen(kw_only=True)
+class RebuildServer(Request[Accepted]):
+    """Make a server's root disk anew from an image; its id, host, ports, volumes and state stay, and what is not named.
+
+    Nothing but the root disk is touched, so an ephemeral one is preserved whether that is asked for or not.
+    """
+
+    METHOD = Method(name="rebuild_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+    goal: ClassVar[Goal] = Goal.REBUILD
+
+    server: str
+    image: str = attrs.field(validator=_image)
+    origin: Origin
+    change: ServerChange = attrs.field(factory=ServerChange, validator=_kept_open)  # Of its record, when it is done.
+    preserve_ephemeral: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class LiveMigrateServer(Request[Accepted]):
+    """Move a server that runs to the named host of its cell, or any other one there, without a stop."""
+
+    METHOD = Method(name="live_migrate_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+    goal: ClassVar[Goal] = Goal.LIVE_MIGRATE
+
+    server: str
+    host: str | None
+    origin: Origin
+
+
+@attrs.frozen(kw_only=True)
+class WireServer(Request[Accepted]):
+    """Have a server's host apply its ports again, or tell its guest of them."""
+
+    METHOD = Method(name="wire_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+
+    server: str
+    goal: Goal = attrs.field(validator=_one_of(Goal.RESET_NETWORK, Goal.INJECT_NETWORK_INFO))
+    origin: Origin
+
+
 @attrs.frozen(kw_only=True)
 class DeleteServer(Request[Accepted]):
-    """Delete a server, whatever is being done to it; its volumes stay."""
+    """Delete a server, whatever is being done to it; its volumes stay.
+
+    With `soft_deleted_at_us`: only if it was softly deleted at that very time, by the root's clock, and is so still.
+    """
 
     METHOD = Method(name="delete_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+    goal: ClassVar[Goal] = Goal.DELETE
 
     server: str
     origin: Origin
+    soft_deleted_at_us: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -166,7 +281,23 @@ class UnfenceHost(Request[HostFence]):
     user: str
 
 
-Order = CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume | DeleteServer
+@attrs.frozen(kw_only=True)
+class RepairServer(Request[Accepted]):
+    """Find what is left over of a server anywhere, of whatever origin; have it removed only if it is to be applied."""
+
+    METHOD = Method(name="repair_server", at=Role.CONDUCTOR, way=Way.NONE, is_idempotent=False)
+    goal: ClassVar[Goal] = Goal.REPAIR
+
+    server: str
+    is_applied: bool
+    has_disks: bool = False  # Also the guests and disks of a server that has no home any more.
+    origin: Origin
+
+
+Order = (
+    CreateServer | MoveServer | SettleMove | PowerServer | ChangeVolume | DeleteServer | RepairServer | ImageServer
+    | WireServer | RebuildServer | LiveMigrateServer
+)  # fmt: skip
 tag_union(Order, lambda order: order.METHOD.name)
 
 
@@ -193,7 +324,7 @@ class Progress:
 class WatchConversation(Request[Progress]):
     """Tell what a conversation's journal has beyond its first `seen` entries, as soon as there is any."""
 
-    METHOD = Method(name="watch_conversation", at=Role.CONDUCTOR, way=Way.NONE)
+    METHOD = Method(name="watch_conversation", at=Role.CONDUCTOR, way=Way.NONE, is_read=True)
 
     server: str
     conversation: str
@@ -226,7 +357,7 @@ class ConversationPage:
 class ListConversations(Request[ConversationPage]):
     """List so many conversations, newest first: those older than number `before`; the rest leaves out others."""
 
-    METHOD = Method(name="list_conversations", at=Role.CONDUCTOR, way=Way.NONE, is_for_people=True)
+    METHOD = Method(name="list_conversations", at=Role.CONDUCTOR, way=Way.NONE, is_for_people=True, is_read=True)
 
     before: int | None = None
     limit: int

@@ -12,7 +12,7 @@ from protocol.requests import Done, Method, Request, Role, Way
 class RegisterImage(Request[Image]):
     """Enter an image whose bytes are in the image store already, with their size and checksum."""
 
-    METHOD = Method(name="register_image", at=Role.IMAGE, way=Way.UP)
+    METHOD = Method(name="register_image", at=Role.IMAGE, way=Way.NONE)
 
     image: str
     name: str
@@ -24,7 +24,7 @@ class RegisterImage(Request[Image]):
 class CreateSnapshot(Request[Image]):
     """Make an empty, queued image that a host will fill with a server's root disk."""
 
-    METHOD = Method(name="create_snapshot", at=Role.IMAGE, way=Way.UP)
+    METHOD = Method(name="create_snapshot", at=Role.IMAGE, way=Way.NONE)
 
     image: str
     name: str
@@ -35,7 +35,7 @@ class CreateSnapshot(Request[Image]):
 class VerifyImage(Request[Image]):
     """Make a queued image active if its bytes in the image store have that size and checksum."""
 
-    METHOD = Method(name="verify_image", at=Role.IMAGE, way=Way.UP)
+    METHOD = Method(name="verify_image", at=Role.IMAGE, way=Way.NONE)
 
     image: str
     server: str
@@ -47,7 +47,7 @@ class VerifyImage(Request[Image]):
 class DeleteImage(Request[Done]):
     """Delete a snapshot, its row and its bytes; one that is not there is no error."""
 
-    METHOD = Method(name="delete_image", at=Role.IMAGE, way=Way.UP)
+    METHOD = Method(name="delete_image", at=Role.IMAGE, way=Way.NONE)
 
     image: str
     server: str
@@ -57,9 +57,25 @@ class DeleteImage(Request[Done]):
 class ShowImage(Request[Image]):
     """Show an image."""
 
-    METHOD = Method(name="show_image", at=Role.IMAGE, way=Way.UP)
+    METHOD = Method(name="show_image", at=Role.IMAGE, way=Way.NONE, is_read=True)
 
     image: str
+
+
+@attrs.frozen(kw_only=True)
+class ImageList:
+    """Images as they are now."""
+
+    images: tuple[Image, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ListSnapshots(Request[ImageList]):
+    """List the snapshots that were made of a server's disk."""
+
+    METHOD = Method(name="list_snapshots", at=Role.IMAGE, way=Way.NONE, is_read=True)
+
+    server: str
 
 
 # --- volumes -----------------------------------------------------------------------------------------------
@@ -69,7 +85,7 @@ class ShowImage(Request[Image]):
 class RegisterVolume(Request[Volume]):
     """Enter a volume, and make its bytes if there are none."""
 
-    METHOD = Method(name="register_volume", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="register_volume", at=Role.VOLUME, way=Way.NONE)
 
     volume: str
     name: str
@@ -107,7 +123,7 @@ class AttachmentList:
 class ReserveAttachments(Request[AttachmentList]):
     """Make empty attachments: the volumes are the server's, on no host yet."""
 
-    METHOD = Method(name="reserve_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="reserve_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     attachments: tuple[NewAttachment, ...]
@@ -118,7 +134,7 @@ class ReserveAttachments(Request[AttachmentList]):
 class DeleteAttachments(Request[Done]):
     """Delete attachments of a server; those that are gone are no error."""
 
-    METHOD = Method(name="delete_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="delete_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     attachments: tuple[str, ...]
@@ -128,7 +144,7 @@ class DeleteAttachments(Request[Done]):
 class ConnectAttachments(Request[AttachmentList]):
     """Fill empty attachments with a host; refused while another attachment of the volume is connected."""
 
-    METHOD = Method(name="connect_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="connect_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     attachments: tuple[str, ...]
@@ -139,7 +155,7 @@ class ConnectAttachments(Request[AttachmentList]):
 class DisconnectAttachments(Request[Done]):
     """Empty attachments again; those that are gone are no error."""
 
-    METHOD = Method(name="disconnect_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="disconnect_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     attachments: tuple[str, ...]
@@ -149,7 +165,7 @@ class DisconnectAttachments(Request[Done]):
 class EmptyAttachments(Request[Done]):
     """Put an empty attachment in the place of each connected one, the new before the old."""
 
-    METHOD = Method(name="empty_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="empty_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     swaps: tuple[Swap, ...]
@@ -159,7 +175,7 @@ class EmptyAttachments(Request[Done]):
 class RefillAttachments(Request[Done]):
     """Undo of `EmptyAttachments`: the connected ones are back as they were, on `host`."""
 
-    METHOD = Method(name="refill_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="refill_attachments", at=Role.VOLUME, way=Way.NONE)
 
     server: str
     swaps: tuple[Swap, ...]
@@ -170,7 +186,7 @@ class RefillAttachments(Request[Done]):
 class ListAttachments(Request[AttachmentList]):
     """List a server's attachments."""
 
-    METHOD = Method(name="list_attachments", at=Role.VOLUME, way=Way.UP)
+    METHOD = Method(name="list_attachments", at=Role.VOLUME, way=Way.NONE, is_read=True)
 
     server: str
 
@@ -190,7 +206,7 @@ class PortList:
 class CreatePort(Request[PortList]):
     """Make a server's port, bound and active on `host`."""
 
-    METHOD = Method(name="create_port", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="create_port", at=Role.NETWORK, way=Way.NONE)
 
     port: str
     server: str
@@ -201,7 +217,7 @@ class CreatePort(Request[PortList]):
 class DeletePorts(Request[Done]):
     """Delete a server's ports with their bindings."""
 
-    METHOD = Method(name="delete_ports", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="delete_ports", at=Role.NETWORK, way=Way.NONE)
 
     server: str
 
@@ -210,7 +226,7 @@ class DeletePorts(Request[Done]):
 class BindPorts(Request[PortList]):
     """Bind each of the server's ports on `host`, inactive."""
 
-    METHOD = Method(name="bind_ports", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="bind_ports", at=Role.NETWORK, way=Way.NONE)
 
     server: str
     host: str
@@ -220,7 +236,7 @@ class BindPorts(Request[PortList]):
 class UnbindPorts(Request[Done]):
     """Delete the inactive bindings of the server's ports on `host`."""
 
-    METHOD = Method(name="unbind_ports", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="unbind_ports", at=Role.NETWORK, way=Way.NONE)
 
     server: str
     host: str
@@ -230,7 +246,7 @@ class UnbindPorts(Request[Done]):
 class ActivateBindings(Request[PortList]):
     """Send the traffic of the server's ports to `host`: its bindings become the active ones, all others inactive."""
 
-    METHOD = Method(name="activate_bindings", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="activate_bindings", at=Role.NETWORK, way=Way.NONE)
 
     server: str
     host: str
@@ -240,6 +256,6 @@ class ActivateBindings(Request[PortList]):
 class ListPorts(Request[PortList]):
     """List a server's ports and bindings."""
 
-    METHOD = Method(name="list_ports", at=Role.NETWORK, way=Way.UP)
+    METHOD = Method(name="list_ports", at=Role.NETWORK, way=Way.NONE, is_read=True)
 
     server: str

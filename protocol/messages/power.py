@@ -10,7 +10,7 @@ class ExpectedGuest:
     """How a cell expects a host to have a server's guest."""
 
     is_settled: bool  # The server is that host's, and nobody works on it: what the record says is how it should be.
-    is_running: bool
+    is_running: bool  # Or is held: it is not to be off.
     version: int  # Of the record that says so.
 
 
@@ -18,7 +18,7 @@ class ExpectedGuest:
 class ExpectGuest(Request[ExpectedGuest]):
     """A host asks how its cell expects it to have a guest."""
 
-    METHOD = Method(name="expect_guest", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="expect_guest", at=Role.CELL, way=Way.NONE, is_read=True)
 
     server: str
     host: str

@@ -32,6 +32,6 @@ class SetQuota(Request[QuotaUse]):
 class ShowQuota(Request[QuotaUse]):
     """Tell how much a project may have, and what it has."""
 
-    METHOD = Method(name="show_quota", at=Role.CELL, way=Way.NONE, is_for_people=True)
+    METHOD = Method(name="show_quota", at=Role.CELL, way=Way.NONE, is_for_people=True, is_read=True)
 
     project: str

@@ -2,7 +2,7 @@
 
 import attrs
 
-from protocol.cell_path import CellPath
+from protocol.cell_path import Address, CellPath, speaks_for
 from protocol.records import Flavor, HostMapping, Mapping, Mirror, Permit, RequestSpec
 from protocol.requests import Done, Method, Request, Role, Way
 from protocol.states import Goal
@@ -37,6 +37,8 @@ class TakeServer(Request[Taken]):
     host: str | None = None  # The one that was asked for.
     #: The group that it is to be a member of, if it is new.
     server_group: str = ""
+    #: To delete it only if it was softly deleted at that very time, and is so still.
+    soft_deleted_at_us: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -146,14 +148,23 @@ class RegisterHost(Request[Done]):
     host: str
     cell: CellPath
 
+    def may_come_from(self, source: Address) -> bool:
+        """A cell tells of hosts of its own."""
+        return speaks_for(source, self.cell)
+
 
 @attrs.frozen(kw_only=True)
-class UpdateMirror(Request[Done]):
-    """A cell tells the root how it has a server now.  Old news changes nothing."""
+class UnregisterHost(Request[Done]):
+    """A cell tells the root that it has forgotten a compute host; one that another cell has by now stays."""
 
-    METHOD = Method(name="update_mirror", at=Role.CELL, way=Way.UP)
+    METHOD = Method(name="unregister_host", at=Role.CELL, way=Way.UP, is_routine=True)
 
-    mirror: Mirror
+    host: str
+    cell: CellPath
+
+    def may_come_from(self, source: Address) -> bool:
+        """A cell tells of hosts of its own."""
+        return speaks_for(source, self.cell)
 
 
 @attrs.frozen(kw_only=True)
@@ -167,7 +178,7 @@ class ServerList:
 class ListServers(Request[ServerList]):
     """List all servers, visible copies only."""
 
-    METHOD = Method(name="list_servers", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="list_servers", at=Role.CELL, way=Way.NONE, is_read=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -191,7 +202,7 @@ class ServerPage:
 class PageServers(Request[ServerPage]):
     """List so many servers with ids after `after`, visible copies only; a name or an id's start leaves out others."""
 
-    METHOD = Method(name="page_servers", at=Role.CELL, way=Way.NONE, is_for_people=True)
+    METHOD = Method(name="page_servers", at=Role.CELL, way=Way.NONE, is_for_people=True, is_read=True)
 
     after: str = ""
     limit: int
@@ -200,28 +211,47 @@ class PageServers(Request[ServerPage]):
 
 
 @attrs.frozen(kw_only=True)
-class WaitingMove:
-    """A move that waits for confirm or revert, and since when."""
+class Due:
+    """A server that waits for something, of which project, and since when."""
 
     server: str
     project: str
-    moved_at_us: int
+    since_us: int
 
 
 @attrs.frozen(kw_only=True)
-class WaitingMoves:
-    """Some moves that wait, the oldest first."""
+class AllDue:
+    """Some servers that wait, the one that has waited for longest first."""
 
-    moves: tuple[WaitingMove, ...]
+    servers: tuple[Due, ...]
 
 
 @attrs.frozen(kw_only=True)
-class ListWaitingMoves(Request[WaitingMoves]):
+class ListWaitingMoves(Request[AllDue]):
     """List the moves that have waited for so long, by the root's own clock, and that nobody is about to settle."""
 
-    METHOD = Method(name="list_waiting_moves", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="list_waiting_moves", at=Role.CELL, way=Way.NONE, is_read=True)
 
     for_us: int
+
+
+@attrs.frozen(kw_only=True)
+class ListSoftDeleted(Request[AllDue]):
+    """List the servers that were softly deleted so long ago, by the root's own clock, and that nobody is at."""
+
+    METHOD = Method(name="list_soft_deleted", at=Role.CELL, way=Way.NONE, is_read=True)
+
+    for_us: int
+
+
+@attrs.frozen(kw_only=True)
+class NoteSoftDelete(Request[Done]):
+    """Note that a server is softly deleted since now, or that it was restored."""
+
+    METHOD = Method(name="note_soft_delete", at=Role.CELL, way=Way.NONE)
+
+    server: str
+    is_soft_deleted: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -235,7 +265,7 @@ class HostList:
 class ListHosts(Request[HostList]):
     """List all compute hosts that have announced themselves."""
 
-    METHOD = Method(name="list_hosts", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="list_hosts", at=Role.CELL, way=Way.NONE, is_read=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -249,6 +279,53 @@ class FoundHome:
 class FindHome(Request[FoundHome]):
     """Tell which cell is a server's home."""
 
-    METHOD = Method(name="find_home", at=Role.CELL, way=Way.NONE)
+    METHOD = Method(name="find_home", at=Role.CELL, way=Way.NONE, is_read=True)
 
     server: str
+
+
+@attrs.frozen(kw_only=True)
+class RootHoldings:
+    """What the root has of a server beside its mapping."""
+
+    mirrors: tuple[Mirror, ...]
+    permit: Permit | None
+    spec: RequestSpec | None
+
+
+@attrs.frozen(kw_only=True)
+class FindRootHoldings(Request[RootHoldings]):
+    """Tell what the root has of a server."""
+
+    METHOD = Method(name="find_root_holdings", at=Role.CELL, way=Way.NONE, is_read=True)
+
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class DropRootHoldings(Request[Done]):
+    """Remove what is left over of a server at the root: what these cells told of it, its permit, its specification."""
+
+    METHOD = Method(name="drop_root_holdings", at=Role.CELL, way=Way.NONE)
+
+    server: str
+    mirrors: tuple[str, ...] = ()  # Cells.
+    has_permit: bool = False
+    has_spec: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ServersBelow:
+    """How many servers a part of the tree is the home of, and the first of them."""
+
+    count: int
+    first: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CountServersBelow(Request[ServersBelow]):
+    """Ask how many servers have their home in a cell or below it."""
+
+    METHOD = Method(name="count_servers_below", at=Role.CELL, way=Way.NONE, is_for_people=True, is_read=True)
+
+    cell: CellPath

@@ -1,11 +1,23 @@
 """What a server's cell is asked about it outside of moves."""
 
+from typing import Final
+
 import attrs
 
 from protocol.errors import ErrorReport
-from protocol.records import ActionEvent, BlockDevice, Fault, Flavor, KeyPair, Migration, Server, ServerAction
-from protocol.requests import Done, Form, Method, Request, Role
-from protocol.states import PowerState, TaskState, VmState
+from protocol.records import (
+    ActionEvent,
+    BlockDevice,
+    CellFreeze,
+    Fault,
+    Flavor,
+    KeyPair,
+    Migration,
+    Server,
+    ServerAction,
+)
+from protocol.requests import PAGE_MAX, Done, Form, Method, Request, Role
+from protocol.states import MigrationStatus, PowerState, TaskState, VmState
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +46,24 @@ class ServerBundle:
 class ReadServer(Request[ServerBundle]):
     """Give the whole record of a server."""
 
-    METHOD = Method(name="read_server", at=Role.CELL)
+    METHOD = Method(name="read_server", at=Role.CELL, is_read=True)
+
+    server: str
+
+
+@attrs.frozen(kw_only=True)
+class Sighting:
+    """A server's record in a cell, if there is one, and whether that cell is frozen."""
+
+    bundle: ServerBundle | None
+    freeze: CellFreeze | None = None
+
+
+@attrs.frozen(kw_only=True)
+class FindServer(Request[Sighting]):
+    """Give the whole record of a server, or say that there is none."""
+
+    METHOD = Method(name="find_server", at=Role.CELL, is_read=True)
 
     server: str
 
@@ -92,6 +121,7 @@ class BeginTask(Request[ServerBundle]):
     origin: Origin
     vm_states: tuple[VmState, ...]
     task_state: TaskState | None
+    needs_own_disk: bool = False  # It is refused when the server's root disk is a volume.
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +157,7 @@ class BeginDelete(Request[ServerBundle]):
     action: str
     origin: Origin
     is_let_in: bool = False  # A step before it was: a lock that came since is too late, for there is no way back.
+    is_soft_deleted: bool = False  # Only if it is softly deleted still.
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +168,15 @@ class EraseServer(Request[Done]):
 
     server: str
     action: str
+
+
+@attrs.frozen(kw_only=True)
+class EraseLost(Request[Done]):
+    """Delete what a cell has of a server whose own record is lost, for its user has deleted it."""
+
+    METHOD = Method(name="erase_lost", at=Role.CELL)
+
+    server: str
 
 
 @attrs.frozen(kw_only=True)
@@ -153,11 +193,11 @@ class AddBlockDevice(Request[Done]):
 class FindBlockDevice(Request[BlockDevice]):
     """Give the block device by which a server has a volume; refused for the root disk."""
 
-    METHOD = Method(name="find_block_device", at=Role.CELL)
+    METHOD = Method(name="find_block_device", at=Role.CELL, is_read=True)
 
     server: str
     volume: str
-    action: str = "detach"  # What it is to be found for.
+    action: str = "detach_volume"  # What it is to be found for.
 
 
 @attrs.frozen(kw_only=True)
@@ -177,13 +217,22 @@ class MigrationPage:
     migrations: tuple[Migration, ...]
 
 
+#: Later than anything was made.
+EVER_US: Final = 2**62
+
+
 @attrs.frozen(kw_only=True)
 class ListMigrations(Request[MigrationPage]):
-    """Ask every cell for its newest records of moves, of one server or of all."""
+    """Ask one cell, or every one, for its newest records of moves; each filter that is given leaves out others."""
 
-    METHOD = Method(name="list_migrations", at=Role.CELL, form=Form.BROADCAST, is_for_people=True)
+    METHOD = Method(
+        name="list_migrations", at=Role.CELL, form=Form.EITHER, reference="get_migrations", is_for_people=True,
+        is_read=True,
+    )  # fmt: skip
 
-    before_us: int  # Only those that were made before, or then and with a lower id.
+    before_us: int = EVER_US  # Only those that were made before, or then and with a lower id.
     before_id: str = ""
-    limit: int
-    server: str = ""  # Empty: of all servers.
+    limit: int = PAGE_MAX
+    server: str = ""
+    host: str = ""  # That they come from, or go to.
+    status: MigrationStatus | None = None

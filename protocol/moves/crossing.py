@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from protocol.messages.servers import Origin
+from protocol.saga import NO_RETRIES, Retries
 
 
 class Crossers(StrEnum):
@@ -23,6 +24,10 @@ class Crossing:
     who: Crossers = Crossers.EVERYONE
     #: Positive: hosts of the server's own cell come first; negative: those of other cells; 0: neither.
     own_cell_weight: int = -1
+    #: Whether each cell filters and weighs itself and its children; else the emptiest host of all is chosen.
+    is_scheduled: bool = False
+    #: Of a new server that no cell takes: how often it is tried again, and after which pause.
+    retries: Retries = NO_RETRIES
 
     def is_open_to(self, origin: Origin) -> bool:
         """Tell whether what somebody orders may leave its cell."""

@@ -3,6 +3,9 @@
 A delete is accepted at every moment.  While another conversation has the server, that one is asked to end: what can
 still be undone is undone, what can only go forward goes to its end, and then the delete has its turn.  A move that
 waits for its user is confirmed first, by the confirm's own steps.
+
+A server whose home has lost its record is deleted like any other: where its guest is, the ledger of permits tells, and
+what is left of it in its cell and at the partners goes by its name.
 """
 
 import math
@@ -11,9 +14,13 @@ from collections.abc import Callable
 import attrs
 
 from protocol.cell_path import Address, host_mailbox
+from protocol.door import bars_order
+from protocol.errors import CellferryError
 from protocol.ids import derived_id
 from protocol.messages import hosts, partners, root, servers
-from protocol.messages.servers import ServerBundle
+from protocol.messages.orders import DeleteServer
+from protocol.messages.partners import AttachmentList
+from protocol.messages.servers import ServerBundle, Sighting
 from protocol.moves import confirm, parties
 from protocol.moves.parties import at_home, at_root, brief
 from protocol.saga import Step, Story, always
@@ -31,14 +38,44 @@ def action(story: Story) -> str:
     return derived_id(story.conversation, "delete")
 
 
+def _soft_deleted_at_us(story: Story) -> int | None:
+    """Tell of which soft delete it is the end; None: of none."""
+    order = brief(story).order
+    return order.soft_deleted_at_us if isinstance(order, DeleteServer) else None
+
+
 def is_there(story: Story) -> bool:
     """Tell whether there is still something to delete: what was being created may have been undone meanwhile."""
     return parties.taken(story).mapping.cell is not None
 
 
+def seen(story: Story) -> ServerBundle | None:
+    """Give the record as its home had it at first; None: it is lost."""
+    return story.reply("look", Sighting).bundle
+
+
+def has_record(story: Story) -> bool:
+    """Tell whether its home has a record of it."""
+    return is_there(story) and seen(story) is not None
+
+
+def is_lost(story: Story) -> bool:
+    """Tell whether its home has no record of it, though the mapping says that it lives there."""
+    return is_there(story) and seen(story) is None
+
+
 def is_resized(story: Story) -> bool:
     """Tell whether a move waits for its user, and is to be confirmed first."""
-    return is_there(story) and story.reply("look", ServerBundle).server.vm_state is VmState.RESIZED
+    found = seen(story) if is_there(story) else None
+    return found is not None and found.server.vm_state is VmState.RESIZED
+
+
+def frozen(story: Story, reply: Sighting) -> CellferryError | None:
+    """Object to a home that is frozen, before anything begins there.
+
+    What waited behind others was accepted at once, and ends what they had begun: it is not forgotten.
+    """
+    return None if brief(story).is_queued else bars_order(reply.freeze, Goal.DELETE)
 
 
 def begun(story: Story) -> ServerBundle:
@@ -46,20 +83,30 @@ def begun(story: Story) -> ServerBundle:
     return story.reply("begin_delete", ServerBundle)
 
 
+def _host(story: Story) -> Address | None:
+    if has_record(story):
+        host = begun(story).server.host
+        return Address(parties.home(story), host_mailbox(host)) if host is not None else None
+    permit = parties.taken(story).permit
+    return Address.parse(permit.holder) if permit is not None and permit.holder is not None else None
+
+
 def has_host(story: Story) -> bool:
-    """Tell whether the server has come to a host."""
-    return is_there(story) and begun(story).server.host is not None
+    """Tell whether the server has come to a host, as its record has it, or else the ledger of permits."""
+    return is_there(story) and _host(story) is not None
 
 
 def at_host(story: Story) -> Address:
     """Address the host that the server is on."""
-    host = begun(story).server.host
+    host = _host(story)
     assert host is not None
-    return Address(parties.home(story), host_mailbox(host))
+    return host
 
 
 def _attachments(story: Story) -> tuple[str, ...]:
-    return tuple(device.attachment for device in begun(story).block_devices)
+    if has_record(story):
+        return tuple(device.attachment for device in begun(story).block_devices)
+    return tuple(row.id for row in story.reply("find_attachments", AttachmentList).attachments)
 
 
 def _has_attachments(story: Story) -> bool:
@@ -84,12 +131,13 @@ FIND = (
     Step(
         name="take", row="-", at=at_root(), patience_s=math.inf,
         run=lambda story: root.TakeServer(
-            server=story.server, conversation=story.conversation, goal=Goal.DELETE, is_queued=brief(story).is_queued
+            server=story.server, conversation=story.conversation, goal=Goal.DELETE, is_queued=brief(story).is_queued,
+            soft_deleted_at_us=_soft_deleted_at_us(story),
         ),
     ),
     Step(
         name="look", row="-", at=at_home, is_read=True, when=is_there, patience_s=math.inf,
-        run=lambda story: servers.ReadServer(server=story.server),
+        run=lambda story: servers.FindServer(server=story.server), objection=frozen,
     ),
 )  # fmt: skip
 
@@ -109,11 +157,17 @@ CLEAN_UP = _of_a_move(confirm.CLEAN_UP)
 # The mapping goes before the record: what it does not name is not shown, and nobody finds half a server.
 REMOVE = (
     Step(
-        name="begin_delete", row="-", at=at_home, when=is_there, settles=True, patience_s=math.inf,
+        name="begin_delete", row="-", at=at_home, when=has_record, settles=True, patience_s=math.inf,
         run=lambda story: servers.BeginDelete(
-            server=story.server, action=action(story), origin=parties.origin(story), is_let_in=is_resized(story)
+            server=story.server, action=action(story), origin=parties.origin(story), is_let_in=is_resized(story),
+            is_soft_deleted=_soft_deleted_at_us(story) is not None,
         ),
         undo=lambda story: servers.AbortTask(server=story.server, action=action(story), cause=story.cause),
+    ),
+    Step(
+        name="find_attachments", row="-", at=at_root("volume"), is_read=True, when=is_lost, settles=True,
+        patience_s=math.inf,
+        run=lambda story: partners.ListAttachments(server=story.server),
     ),
     Step(
         name="destroy_guest", row="-", at=at_host, when=has_host,
@@ -136,8 +190,12 @@ REMOVE = (
         run=lambda story: root.ForgetHome(server=story.server, conversation=story.conversation),
     ),
     Step(
-        name="erase", row="-", at=at_home, when=is_there,
+        name="erase", row="-", at=at_home, when=has_record,
         run=lambda story: servers.EraseServer(server=story.server, action=action(story)),
+    ),
+    Step(
+        name="erase_lost", row="-", at=at_home, when=is_lost,
+        run=lambda story: servers.EraseLost(server=story.server),
     ),
 )  # fmt: skip
 

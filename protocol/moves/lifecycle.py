@@ -1,6 +1,7 @@
-"""Create, start, stop and reboot: conversations of the same engine, with fewer steps."""
+"""Create, and what users have a guest do: conversations of the same engine, with fewer steps."""
 
 from collections.abc import Callable
+from typing import Final
 
 from protocol.cell_path import Address, host_mailbox
 from protocol.messages import hosts, partners, root, servers
@@ -12,7 +13,7 @@ from protocol.moves import parties
 from protocol.moves.parties import at_chosen_cell, at_chosen_host, at_home, at_root, brief, chosen
 from protocol.records import BlockDevice, Permit, RequestSpec
 from protocol.saga import Plan, Step, Story
-from protocol.states import Goal, PowerState, TaskState, VmState
+from protocol.states import Goal, PowerState, TaskState, VmState, action_name
 
 
 def take(goal: Goal) -> Step:
@@ -69,10 +70,10 @@ PLACE = (
     ),
     Step(
         name="choose_target", row="-", at=at_root(), in_attempt=True, is_read=True,
-        run=lambda story: parties.find_room(
-            _new(story).flavor, is_volume_backed=not _new(story).image, bandwidth_kbps=_new(story).bandwidth_kbps
+        run=lambda story: parties.ask_for_room(
+            story, _new(story).flavor, is_volume_backed=not _new(story).image, bandwidth_kbps=_new(story).bandwidth_kbps
         ),
-        objection=parties.nothing_to_choose,
+        objection=parties.nothing_to_choose, retries=parties.retries,
     ),
     parties.take_place("-"),
     Step(
@@ -161,7 +162,7 @@ SETTLE = (
 CREATE = parties.plan("create", (*PLACE, *BUILD, *SETTLE))
 
 
-# --- start, stop and reboot --------------------------------------------------------------------------------
+# --- what a guest does ---------------------------------------------------------------------------------
 
 
 def at_host(story: Story) -> Address:
@@ -171,14 +172,16 @@ def at_host(story: Story) -> Address:
     return Address(parties.home(story), host_mailbox(host))
 
 
-def begin(goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState | None) -> Step:
-    """Begin an action in the server's cell, which refuses it in other states than these."""
+def begin(
+    goal: Goal, event: str, states: tuple[VmState, ...], task: TaskState | None, *, needs_own_disk: bool = False
+) -> Step:
+    """Begin an action in the server's cell, which refuses it in other states than these, or with a volume as root."""
 
     def run(story: Story) -> servers.BeginTask:
         order = brief(story).order
         return servers.BeginTask(
-            server=story.server, action=parties.action(story), action_name=goal.value, event=event, origin=order.origin,
-            vm_states=states, task_state=task,
+            server=story.server, action=parties.action(story), action_name=action_name(goal), event=event,
+            origin=order.origin, vm_states=states, task_state=task, needs_own_disk=needs_own_disk,
         )  # fmt: skip
 
     return _beginning(run)
@@ -197,50 +200,106 @@ def _order(story: Story) -> PowerServer:
     return order
 
 
-def _is_on(story: Story) -> bool:
-    return _order(story).goal is not Goal.STOP
+#: What the server and its guest are when an order was carried out.
+ENDS: Final[dict[Goal, tuple[VmState, PowerState]]] = {
+    Goal.START: (VmState.ACTIVE, PowerState.RUNNING),
+    Goal.STOP: (VmState.STOPPED, PowerState.SHUTDOWN),
+    Goal.REBOOT: (VmState.ACTIVE, PowerState.RUNNING),
+    Goal.PAUSE: (VmState.PAUSED, PowerState.PAUSED),
+    Goal.UNPAUSE: (VmState.ACTIVE, PowerState.RUNNING),
+    Goal.SUSPEND: (VmState.SUSPENDED, PowerState.SUSPENDED),
+    Goal.RESUME: (VmState.ACTIVE, PowerState.RUNNING),
+    Goal.SOFT_DELETE: (VmState.SOFT_DELETED, PowerState.SHUTDOWN),
+    Goal.RESTORE: (VmState.ACTIVE, PowerState.RUNNING),
+}
+
+
+def _former(story: Story) -> PowerState:
+    return story.reply("begin", ServerBundle).server.power_state
+
+
+def _state(story: Story) -> PowerState:
+    """Tell what the guest is to be: one that is suspended stays so while its server is softly deleted."""
+    goal = _order(story).goal
+    if goal is Goal.SOFT_DELETE and _former(story) is PowerState.SUSPENDED:
+        return PowerState.SUSPENDED
+    return ENDS[goal][1]
 
 
 def _power(story: Story) -> hosts.PowerGuest:
-    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_is_on(story))
+    return _powered(story, _state(story))
+
+
+def _powered(story: Story, state: PowerState) -> hosts.PowerGuest:
+    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), state=state)
 
 
 def _finish_power(story: Story) -> servers.FinishTask:
     return servers.FinishTask(
-        server=story.server, action=parties.action(story),
-        vm_state=VmState.ACTIVE if _is_on(story) else VmState.STOPPED,
-        power_state=PowerState.RUNNING if _is_on(story) else PowerState.SHUTDOWN,
+        server=story.server, action=parties.action(story), vm_state=ENDS[_order(story).goal][0],
+        power_state=_state(story),
     )  # fmt: skip
 
 
 def _undo_power(story: Story) -> hosts.PowerGuest:
-    return hosts.PowerGuest(server=story.server, permit=parties.held_permit(story), is_powered_on=_was_on(story))
+    return _powered(story, parties.on_or_off(_former(story)))
 
 
-def _was_on(story: Story) -> bool:
-    return story.reply("begin", ServerBundle).server.power_state is PowerState.RUNNING
+def _undo_hold(story: Story) -> hosts.PowerGuest | hosts.ResumeGuest:
+    """Have the guest be what it was; on a host that is fenced it is off in any case, and nothing is waited for."""
+    return _powered(story, PowerState.SHUTDOWN) if _former(story) is PowerState.SHUTDOWN else _resumed(story)
 
 
-def _power_plan(goal: Goal, state: VmState, task: TaskState) -> Plan:
+def _resumed(story: Story) -> hosts.ResumeGuest:
+    return hosts.ResumeGuest(server=story.server, permit=parties.held_permit(story), state=_former(story))
+
+
+def _power_plan(
+    goal: Goal, task: TaskState, *states: VmState,
+    undo: Callable[[Story], hosts.PowerGuest | hosts.ResumeGuest] = _undo_hold, last: tuple[Step, ...] = (),
+) -> Plan:  # fmt: skip
     return parties.plan(
         goal.value,
         (
             take(goal),
-            begin(goal, f"compute_{goal}_instance", (state,), task),
-            Step(name="power", row="-", at=at_host, run=_power, undo=_undo_power, settles=True),
+            begin(goal, f"compute_{goal}_instance", states, task),
+            Step(name="power", row="-", at=at_host, run=_power, undo=undo, settles=True),
             Step(name="finish", row="-", at=at_home, run=_finish_power),
+            *last,
         ),
     )  # fmt: skip
 
 
-START = _power_plan(Goal.START, VmState.STOPPED, TaskState.POWERING_ON)
-STOP = _power_plan(Goal.STOP, VmState.ACTIVE, TaskState.POWERING_OFF)
+def _note(*, is_soft_deleted: bool) -> tuple[Step, ...]:
+    """Have the root note whether the server is softly deleted: it says when that has lasted for long enough."""
+    return (
+        Step(
+            name="note_soft_delete", row="-", at=at_root(),
+            run=lambda story: root.NoteSoftDelete(server=story.server, is_soft_deleted=is_soft_deleted),
+        ),
+    )  # fmt: skip
+
+
+START = _power_plan(Goal.START, TaskState.POWERING_ON, VmState.STOPPED, undo=_undo_power)
+STOP = _power_plan(Goal.STOP, TaskState.POWERING_OFF, VmState.ACTIVE, undo=_undo_power)
+# Held by its host: it does not run, and loses nothing.
+PAUSE = _power_plan(Goal.PAUSE, TaskState.PAUSING, VmState.ACTIVE)
+UNPAUSE = _power_plan(Goal.UNPAUSE, TaskState.UNPAUSING, VmState.PAUSED)
+# Saved by its host, where a machine's loss of power does not reach it.
+SUSPEND = _power_plan(Goal.SUSPEND, TaskState.SUSPENDING, VmState.ACTIVE)
+RESUME = _power_plan(Goal.RESUME, TaskState.RESUMING, VmState.SUSPENDED)
+# Not in VERIFY_RESIZE: a move is settled first, for nobody could settle it later.
+SOFT_DELETE = _power_plan(
+    Goal.SOFT_DELETE, TaskState.SOFT_DELETING, VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED,
+    last=_note(is_soft_deleted=True),
+)  # fmt: skip
+RESTORE = _power_plan(Goal.RESTORE, TaskState.RESTORING, VmState.SOFT_DELETED, last=_note(is_soft_deleted=False))
 
 
 def _begin_reboot(story: Story) -> servers.BeginTask:
     is_hard = _order(story).is_hard
     return servers.BeginTask(
-        server=story.server, action=parties.action(story), action_name=Goal.REBOOT.value,
+        server=story.server, action=parties.action(story), action_name=action_name(Goal.REBOOT),
         event="compute_reboot_instance", origin=_order(story).origin,
         vm_states=(VmState.ACTIVE, VmState.STOPPED) if is_hard else (VmState.ACTIVE,),
         task_state=TaskState.REBOOTING_HARD if is_hard else TaskState.REBOOTING,
@@ -255,19 +314,13 @@ REBOOT = parties.plan(
         _beginning(_begin_reboot),
         Step(
             name="switch_off", row="-", at=at_host,
-            run=lambda story: hosts.PowerGuest(
-                server=story.server, permit=parties.held_permit(story), is_powered_on=False
-            ),
+            run=lambda story: _powered(story, PowerState.SHUTDOWN),
             # As it was; on a host that is fenced it is off in any case, and nothing is waited for.
-            undo=lambda story: hosts.ResumeGuest(
-                server=story.server, permit=parties.held_permit(story), is_powered_on=_was_on(story)
-            ),
+            undo=_resumed,
         ),
         Step(
             name="power", row="-", at=at_host, run=_power, settles=True,
-            undo=lambda story: hosts.PowerGuest(
-                server=story.server, permit=parties.held_permit(story), is_powered_on=False
-            ),
+            undo=lambda story: _powered(story, PowerState.SHUTDOWN),
         ),
         Step(name="finish", row="-", at=at_home, run=_finish_power),
     ),

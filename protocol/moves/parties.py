@@ -1,24 +1,27 @@
 """Who takes part in a conversation, and what its steps tell each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from protocol.cell_path import Address, CellPath, host_mailbox, host_of
-from protocol.errors import CellferryError, HostDown, NoValidHost
+from protocol.errors import CellferryError, HostDown, NoCellsAvailable, NoValidHost
 from protocol.ids import derived_id
 from protocol.messages.capacity import FindRoom, HostRoom, Room
 from protocol.messages.groups import LeavePlace, TakePlace
 from protocol.messages.hosts import VolumePlace
-from protocol.messages.orders import Order
+from protocol.messages.orders import LiveMigrateServer, Order
 from protocol.messages.root import OweServer, ReleaseServer, Taken
+from protocol.messages.scheduling import ScheduledRoom, ScheduleRoom
 from protocol.messages.servers import Origin, ServerBundle
 from protocol.moves.crossing import Crossing
 from protocol.records import BlockDevice, Flavor, Migration, MigrationContext
 from protocol.requests import Gathered
-from protocol.saga import Plan, Step, Story, read
+from protocol.saga import NO_RETRIES, Plan, Retries, Step, Story, read
+from protocol.scheduling import Asked, Wish, descent
+from protocol.states import PowerState
 
 At = Callable[[Story], Address]
 #: A host that is to prove that it can take a server, and does not answer for so long, is down: another one is tried, or
@@ -29,6 +32,7 @@ DOOR_PROOF_S: Final = 20.0
 #: Why a move has few hosts to choose from.
 STAYS: Final = "it may not leave its cell {cell} (the deployment's setting cross_cell), and "
 GUARANTEED: Final = "what its port is guaranteed does not leave its cell {cell}, and "
+LIVE: Final = "a live migration does not leave its cell {cell}, and "
 #: The step by which a conversation lets its server go, although it still cleans up.
 OWE: Final = "owe"
 
@@ -47,6 +51,8 @@ class Brief:
     own_cell_weight: int = -1
     #: It may go to another host of its cell.  What an older version has begun may not, and so goes on as it began.
     may_stay: bool = False
+    is_scheduled: bool = False  # See `Crossing`; likewise the retries.
+    retries: Retries = NO_RETRIES
 
 
 def brief_of(root: CellPath, order: Order, *, is_queued: bool, crossing: Crossing) -> Brief:
@@ -54,6 +60,7 @@ def brief_of(root: CellPath, order: Order, *, is_queued: bool, crossing: Crossin
     return Brief(
         root=root, order=order, is_queued=is_queued, may_cross=crossing.is_open_to(order.origin),
         own_cell_weight=crossing.own_cell_weight, may_stay=True,
+        is_scheduled=crossing.is_scheduled, retries=crossing.retries,
     )  # fmt: skip
 
 
@@ -134,6 +141,11 @@ def held_permit(story: Story) -> int:
     return permit.number if permit else 0
 
 
+def on_or_off(former: PowerState | None) -> PowerState:
+    """Tell what a guest becomes again that a move has stopped: no server moves whose guest is held."""
+    return PowerState.RUNNING if former is PowerState.RUNNING else PowerState.SHUTDOWN
+
+
 def host_down(host: Callable[[Story], Address]) -> Callable[[Story, CellferryError], CellferryError]:
     """Say of a host that it is down, since it did not answer."""
     return lambda story, error: HostDown(
@@ -168,18 +180,87 @@ def find_room(flavor: Flavor, *, is_volume_backed: bool, bandwidth_kbps: int) ->
     )  # fmt: skip
 
 
+def ask_for_room(
+    story: Story, flavor: Flavor, *, is_volume_backed: bool, bandwidth_kbps: int
+) -> FindRoom | ScheduleRoom:
+    """Ask all cells for hosts with room; and, where that is decided so, each for its choice among the cells.
+
+    In Nova a build descends the tree as a message: each cell chooses and hands on, nobody can come back, and a cell
+    that fails leaves the build where it is.  Here one question goes down the whole tree.  It changes nothing, so it may
+    be asked again at will; each cell answers by its own filters and weighers, as in Nova; and the descent, with its
+    way back to the next choice, is read off the answers (`descent`).  They are in the journal: whoever goes on with
+    the conversation, with whatever settings, chooses the same.
+    """
+    room = find_room(flavor, is_volume_backed=is_volume_backed, bandwidth_kbps=bandwidth_kbps)
+    begun_with = brief(story)
+    if not begun_with.is_scheduled:
+        return room
+    order = begun_with.order
+    asked = Asked(
+        method=story.journal.goal.value, flavor=flavor, top=top(story), is_admin=order.origin.is_admin,
+        wish=getattr(order, "wish", Wish()),
+    )  # fmt: skip
+    return ScheduleRoom(room=room, asked=asked)
+
+
+def _places(story: Story) -> dict[str, int] | None:
+    """Tell when each cell's turn is, as the cells have chosen; None: they were not asked."""
+    if not brief(story).is_scheduled:
+        return None
+    answers = story.reply("choose_target", Gathered).answers
+    orders = {answer.cell: read(answer.body, ScheduledRoom).order for answer in answers if not answer.is_error}
+    return {str(cell): place for place, cell in enumerate(descent(orders, top(story)))}
+
+
+def top(story: Story) -> CellPath:
+    """Name the cell in which the choice begins: nobody gets out of it and what is below."""
+    return getattr(brief(story).order, "within", None) or brief(story).root
+
+
+def _answers(story: Story) -> Iterator[tuple[CellPath, Room | ScheduledRoom]]:
+    kind: type[Room | ScheduledRoom] = ScheduledRoom if brief(story).is_scheduled else Room
+    begins = top(story)
+    for answer in story.reply("choose_target", Gathered).answers:
+        if not answer.is_error and (answer.cell == begins or begins.is_above(answer.cell)):
+            yield answer.cell, read(answer.body, kind)
+
+
+def _rooms(story: Story) -> Iterator[HostRoom]:
+    for _, each in _answers(story):
+        yield from each.hosts
+
+
+def _withheld(story: Story, named: str | None) -> str:
+    """Name the frozen cells that withhold hosts with room (or the named one, if one is); empty: there are none."""
+    frozen = (
+        f"cell {cell} is frozen ({each.withheld.reason})"
+        for cell, each in _answers(story)
+        if each.withheld is not None and (named is None or named in each.withheld.hosts)
+    )
+    return ", and ".join(frozen)
+
+
 def confined(story: Story) -> str:
     """Tell why a server's move may not leave its cell; empty: it may."""
     own_cell = taken(story).mapping.cell
     if own_cell is None:  # A new server goes anywhere.
         return ""
+    if isinstance(brief(story).order, LiveMigrateServer):
+        return LIVE.format(cell=own_cell)
     if story.reply("begin_move", ServerBundle).server.bandwidth_kbps:
         return GUARANTEED.format(cell=own_cell)
     return "" if brief(story).may_cross else STAYS.format(cell=own_cell)
 
 
+def retries(story: Story) -> Retries:
+    """Tell whether a new server that no cell takes is tried again; not on a host that its user has named."""
+    return NO_RETRIES if getattr(brief(story).order, "host", None) else brief(story).retries
+
+
 def choose(story: Story) -> HostRoom | None:
     """Choose the first by `rank` of the fitting hosts that no earlier attempt has tried."""
+    if story.find("choose_target", Gathered) is None:
+        return None  # An attempt that had nothing to choose, and was followed by another.
     begun_with = brief(story)
     wanted_host = getattr(begun_with.order, "host", None)
     own_cell = taken(story).mapping.cell
@@ -188,31 +269,37 @@ def choose(story: Story) -> HostRoom | None:
     is_confined = bool(confined(story))
     if own_cell is not None:
         left_out.add(story.reply("begin_move", ServerBundle).server.host or "")
+    places = _places(story)
     rooms = [
         room
-        for answer in story.reply("choose_target", Gathered).answers
-        if not answer.is_error
-        for room in read(answer.body, Room).hosts
+        for room in _rooms(story)
         if room.host not in left_out and wanted_host in {None, room.host}
+        # Who names a host has chosen.
+        if wanted_host or places is None or room.cell in places
         if own_cell is None or (begun_with.may_stay if room.cell == own_cell else not is_confined)
     ]
     first_cell = tried[0].cell if tried else None
     own_weight = begun_with.own_cell_weight
     return min(
-        rooms, key=partial(rank, first_cell=first_cell, own_cell=own_cell, own_cell_weight=own_weight), default=None
+        rooms,
+        key=partial(rank, first_cell=first_cell, own_cell=own_cell, own_cell_weight=own_weight, places=places or {}),
+        default=None,
     )
 
 
 def rank(
-    room: HostRoom, *, first_cell: str | None, own_cell: str | None, own_cell_weight: int
-) -> tuple[bool, int, int, int, str, str]:
-    """Tell how far back a host stands: after the first attempt's cell, by the own cell's weight, behind emptier ones.
+    room: HostRoom, *, first_cell: str | None, own_cell: str | None, own_cell_weight: int, places: Mapping[str, int]
+) -> tuple[bool, int, int, int, int, str, str]:
+    """Tell how far back a host stands.
+
+    After the first attempt's cell, by the own cell's weight, by its cell's turn as cells chose, behind emptier ones.
 
     The order is total, so that all agree.
     """
     return (
         first_cell is not None and room.cell != first_cell,
         -own_cell_weight if room.cell == own_cell else own_cell_weight,
+        places.get(room.cell, 0),
         -room.memory_mb,
         -room.vcpus,
         room.cell,
@@ -245,9 +332,17 @@ def nothing_to_choose(story: Story, reply: Any) -> CellferryError | None:
         where = f"host {named} is fenced; unfence it when its machine is back, or name another"
     if named in taken(story).avoided:
         where = f"host {named} has, or expects, another server of its group; name another"
+    places = _places(story)
+    if places is not None and not named and any(room.cell not in places for room in _rooms(story)):
+        where += ", but for cells that do not answer, or that the cells' filters leave out"
+    if withheld := _withheld(story, named):
+        where = f"host {named} takes no server: {withheld}" if named else f"{where}; {withheld}"
     silent = [str(answer.cell) for answer in reply.answers if answer.is_error]
     also = f"; no answer from {', '.join(silent)}" if silent else ""
-    return NoValidHost(server=story.server, reason=f"{stays}{where}{also}")
+    reason = f"{stays}{where}{also}"
+    if own_cell is None and places is not None and not named:
+        return NoCellsAvailable(server=story.server, tries=1 + retries(story).times, reason=reason)
+    return NoValidHost(server=story.server, reason=reason)
 
 
 def is_in_group(story: Story) -> bool:

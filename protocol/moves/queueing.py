@@ -16,11 +16,13 @@ from protocol.states import Goal
 #: Every plan begins by taking the server: until that is decided its user hears nothing.
 FIRST_STEP: Final = "take"
 #: The steps by which a cell lets an order in, or refuses it with nothing changed.
-DOORS: Final = frozenset({"begin", "begin_move", "begin_confirm", "begin_revert", "begin_delete"})
+DOORS: Final = frozenset({"begin", "begin_move", "begin_confirm", "begin_revert", "begin_delete", "find_attachments"})
 
 #: The step by which a move asks the host that has its server, before its cell is: until it is over nothing is decided.
 PROOF: Final = "prove_source"
-MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
+MOVES: Final = frozenset({Goal.RESIZE, Goal.MIGRATE, Goal.LIVE_MIGRATE})
+#: What no cell has to let in: of these there is nothing in the server's state that could stand in the way.
+DOORLESS: Final = frozenset({Goal.CREATE, Goal.REPAIR})
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +84,7 @@ def verdict(journal: Journal) -> Verdict | None:
             return Verdict(refusal=decode_body(entry.payload, ErrorReport))
         is_asked = entry.step in DOORS and entry.kind is Kind.INTENT and not entry.is_undo
         if (is_taking and entry.kind is Kind.DONE and journal.goal not in MOVES) or is_asked:
-            found = Verdict(is_open=journal.goal is not Goal.CREATE)
+            found = Verdict(is_open=journal.goal not in DOORLESS)
         elif is_door and entry.kind is Kind.DONE and entry.step != PROOF:
             return Verdict()
         elif (refusal := _refusal(entry, is_door=is_door)) is not None:

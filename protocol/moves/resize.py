@@ -58,8 +58,9 @@ ACQUIRE = (
 ATTEMPT = (
     Step(
         name="choose_target", row="A2", at=at_root(), in_attempt=True, is_read=True,
-        run=lambda story: parties.find_room(
-            told.flavor(story), is_volume_backed=not told.is_image_backed(story), bandwidth_kbps=told.bandwidth(story)
+        run=lambda story: parties.ask_for_room(
+            story, told.flavor(story), is_volume_backed=not told.is_image_backed(story),
+            bandwidth_kbps=told.bandwidth(story),
         ),
         objection=parties.nothing_to_choose,
     ),

@@ -13,7 +13,7 @@ from protocol.moves.parties import at_chosen_host, brief, chosen
 from protocol.records import Flavor, Permit, RequestSpec, Server
 from protocol.requests import Request
 from protocol.saga import Story
-from protocol.states import Goal, PowerState, VmState
+from protocol.states import Goal, VmState
 
 
 def order(story: Story) -> MoveServer:
@@ -169,7 +169,7 @@ def resume_source(story: Story) -> Request[Any]:
     return hosts.ResumeGuest(
         server=story.server,
         permit=again.number if again else parties.held_permit(story),
-        is_powered_on=former is PowerState.RUNNING,
+        state=parties.on_or_off(former),
     )
 
 

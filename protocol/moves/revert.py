@@ -19,7 +19,7 @@ from protocol.moves.parties import at_home, at_root
 from protocol.records import Flavor, Migration, Permit, RequestSpec
 from protocol.requests import Request
 from protocol.saga import Step, Story
-from protocol.states import Goal, PowerState, VmState
+from protocol.states import Goal, VmState
 
 
 def target(story: Story) -> ServerBundle:
@@ -132,9 +132,7 @@ def _target_attachments(story: Story) -> tuple[str, ...]:
 def _resume(story: Story) -> Request[Any]:
     stopped = story.find("stop_target", hosts.GuestReport)
     former = stopped.power_state if stopped else target(story).server.power_state
-    return hosts.ResumeGuest(
-        server=story.server, permit=parties.held_permit(story), is_powered_on=former is PowerState.RUNNING
-    )
+    return hosts.ResumeGuest(server=story.server, permit=parties.held_permit(story), state=parties.on_or_off(former))
 
 
 def _reattach(story: Story) -> hosts.ReattachGuest:

@@ -12,12 +12,12 @@ from protocol.moves.lifecycle import at_host, begin, take
 from protocol.moves.parties import at_home, at_root, brief
 from protocol.records import BlockDevice
 from protocol.saga import Step, Story
-from protocol.states import Goal, VmState
+from protocol.states import Goal, VmState, action_name
 
-#: Users may change a server's volumes in all of these.
-CHANGEABLE = (VmState.ACTIVE, VmState.STOPPED, VmState.RESIZED)
+#: Users may change a server's volumes in all of these: a guest that is paused follows, one that is suspended cannot.
+CHANGEABLE = (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED, VmState.RESIZED)
 #: Nova swaps no volume of a server that is stopped.
-SWAPPABLE = (VmState.ACTIVE, VmState.RESIZED)
+SWAPPABLE = (VmState.ACTIVE, VmState.PAUSED, VmState.RESIZED)
 
 
 def _change(story: Story) -> ChangeVolume:
@@ -37,7 +37,7 @@ def _found(story: Story) -> BlockDevice:
 FIND = Step(
     name="find_block_device", row="-", at=at_home, is_read=True,
     run=lambda story: servers.FindBlockDevice(
-        server=story.server, volume=_change(story).volume, action=_change(story).goal.value
+        server=story.server, volume=_change(story).volume, action=action_name(_change(story).goal)
     ),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from protocol.records.cell import (
     Allocation,
     BlockDevice,
     Claim,
+    DeletedServer,
     Fault,
     Host,
     Migration,
@@ -13,32 +14,50 @@ from protocol.records.cell import (
     Server,
     ServerAction,
 )
+from protocol.records.consoles import Bandwidth, BandwidthUse, ConsoleGrant, ConsoleToken
 from protocol.records.hosts import HeldPermit
 from protocol.records.partners import Attachment, Image, Port, PortBinding, Volume
 from protocol.records.root import (
+    VERSIONS_MAX,
     GroupPlace,
     HostFence,
     HostMapping,
     Mapping,
     Mirror,
+    MirroredDevice,
+    MirroredFault,
     OwedAct,
     Permit,
     Quota,
     RequestSpec,
     ServerGroup,
 )
+from protocol.records.services import Service, TaskLog
+from protocol.records.tree import Amounts, Capabilities, Capacities, CellFreeze, CellProfile, Neighbour, Size
 
 __all__ = [
     "CELL_RECORDS",
     "HOST_RECORDS",
     "PARTNER_RECORDS",
+    "PARTS",
     "RECORDS",
     "ROOT_RECORDS",
+    "VERSIONS_MAX",
     "ActionEvent",
     "Allocation",
+    "Amounts",
     "Attachment",
+    "Bandwidth",
+    "BandwidthUse",
     "BlockDevice",
+    "Capabilities",
+    "Capacities",
+    "CellFreeze",
+    "CellProfile",
     "Claim",
+    "ConsoleGrant",
+    "ConsoleToken",
+    "DeletedServer",
     "Fault",
     "Flavor",
     "GroupPlace",
@@ -52,8 +71,12 @@ __all__ = [
     "Migration",
     "MigrationContext",
     "Mirror",
+    "MirroredDevice",
+    "MirroredFault",
+    "Neighbour",
     "Notification",
     "OwedAct",
+    "Part",
     "Permit",
     "Port",
     "PortBinding",
@@ -63,14 +86,22 @@ __all__ = [
     "Server",
     "ServerAction",
     "ServerGroup",
+    "Service",
+    "Size",
+    "TaskLog",
     "Volume",
 ]
 
+#: What one cell's record of a server has beside its row.
+Part = BlockDevice | Migration | ServerAction | ActionEvent | Fault
+PARTS: tuple[type[Part], ...] = (BlockDevice, Migration, ServerAction, ActionEvent, Fault)
 CELL_RECORDS: tuple[type[Record], ...] = (
-    Server, BlockDevice, Migration, ServerAction, ActionEvent, Fault, Notification, Host, Allocation, Claim,
+    Server, *PARTS, DeletedServer, Notification, Host, Allocation, Claim, Service, TaskLog, ConsoleToken, BandwidthUse,
+    CellProfile, CellFreeze, Neighbour,
 )  # fmt: skip
 ROOT_RECORDS: tuple[type[Record], ...] = (
-    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror, Quota, ServerGroup, GroupPlace,
+    Mapping, Permit, RequestSpec, HostMapping, HostFence, OwedAct, Mirror, MirroredDevice, MirroredFault, Quota,
+    ServerGroup, GroupPlace, ConsoleGrant, Bandwidth,
 )  # fmt: skip
 PARTNER_RECORDS: tuple[type[Record], ...] = (Image, Volume, Attachment, Port, PortBinding)
 HOST_RECORDS: tuple[type[Record], ...] = (HeldPermit,)

@@ -14,6 +14,7 @@ class Server(Record):
 
     TABLE = "servers"
     KEY: ClassVar[tuple[str, ...]] = ("uuid",)
+    INDEX: ClassVar[tuple[str, ...]] = ("updated_at_us",)
 
     uuid: str
     name: str
@@ -41,6 +42,8 @@ class Server(Record):
     bandwidth_kbps: int = 0  # What its port is guaranteed; 0: nothing.
     generation: int = 1  # Of the mapping, when this copy is or becomes the visible one.
     version: int = 0  # Rises with each change; a copy continues its original's.
+    #: How new this copy was when it was made (see `Told.rank`): what is older was told of another that was here before.
+    copied_at: int = 0
     created_at_us: int
     updated_at_us: int
 
@@ -136,6 +139,21 @@ class Fault(Record):
     message: str
     details: str = ""
     created_at_us: int
+
+
+@attrs.frozen(kw_only=True)
+class DeletedServer(Record):
+    """That a server was deleted here: for some time, so that it can be told again."""
+
+    TABLE = "deleted_servers"
+    KEY: ClassVar[tuple[str, ...]] = ("uuid",)
+    INDEX: ClassVar[tuple[str, ...]] = ("deleted_at_us",)
+
+    uuid: str
+    project: str
+    generation: int
+    version: int  # One higher than the record's last.
+    deleted_at_us: int
 
 
 @attrs.frozen(kw_only=True)

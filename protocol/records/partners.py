@@ -9,17 +9,23 @@ from protocol.records.base import Record
 
 @attrs.frozen(kw_only=True)
 class Image(Record):
-    """An image, or the snapshot of a root disk that a move takes along."""
+    """An image: its user's, made of a server's root disk or not; or the snapshot that a move takes along."""
 
     TABLE = "images"
     KEY: ClassVar[tuple[str, ...]] = ("id",)
+    INDEX: ClassVar[tuple[str, ...]] = ("source",)
 
     id: str
     name: str
     status: str  # queued | active
     size_bytes: int = 0
     sha256: str = ""
+    #: The server that it belongs to, and goes with: of a move's snapshot, and of a user's as long as it is queued.
     server: str | None = None
+    source: str = ""  # The server whose root disk its user had it made of; empty: it came from elsewhere.
+    conversation: str = ""  # What made it of that.
+    backup_type: str = ""  # Of a backup: which of its kind are rotated together.
+    number: int = 0  # Rises with each that is made of a server: which of them is older.
 
 
 @attrs.frozen(kw_only=True)

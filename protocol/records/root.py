@@ -1,6 +1,6 @@
 """The rows that only the root has."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -14,7 +14,7 @@ class Mapping(Record):
 
     TABLE = "mappings"
     KEY: ClassVar[tuple[str, ...]] = ("server",)
-    INDEX: ClassVar[tuple[str, ...]] = ("project", "is_moved", "server_group")
+    INDEX: ClassVar[tuple[str, ...]] = ("project", "is_moved", "is_soft_deleted", "server_group")
 
     server: str
     cell: str | None
@@ -32,6 +32,9 @@ class Mapping(Record):
     #: A move of it waits for confirm or revert, and since when: until then the larger of both sizes counts.
     is_moved: bool = False
     moved_at_us: int = 0
+    #: It can be restored, and since when.
+    is_soft_deleted: bool = False
+    soft_deleted_at_us: int = 0
     #: The group that it is a member of; empty: of none.
     server_group: str = ""
 
@@ -143,22 +146,85 @@ class OwedAct(Record):
     since_us: int = 0
 
 
+#: A record has fewer versions than that within one generation of its server's home.
+VERSIONS_MAX: Final = 1 << 32
+
+
 @attrs.frozen(kw_only=True)
-class Mirror(Record):
+class Told:
+    """What is common to the rows that the root has from what one cell told it of its own record of a server.
+
+    `generation` and `version` are those of that record when it was told: they say what is newer.
+    """
+
+    server: str
+    cell: str
+    generation: int
+    version: int
+
+    @property
+    def rank(self) -> int:
+        """How new it is, among all that this cell ever tells of this server."""
+        return self.generation * VERSIONS_MAX + self.version
+
+
+@attrs.frozen(kw_only=True)
+class Mirror(Told, Record):
     """What the root has been told of a server by one of the cells that have a record of it."""
 
     TABLE = "mirrors"
     KEY: ClassVar[tuple[str, ...]] = ("server", "cell")
     INDEX: ClassVar[tuple[str, ...]] = ("server",)
 
-    server: str
-    cell: str
-    generation: int
-    version: int
     name: str
-    vm_state: VmState
+    vm_state: VmState | None  # None: nothing of it was heard, or its cell says that it has no record of it.
     task_state: TaskState | None
     power_state: PowerState
     host: str | None
     flavor: str
+    project: str = ""
+    user: str = ""
+    image: str = ""
+    availability_zone: str | None = None
+    is_locked: bool = False
+    metadata: dict[str, str] = attrs.field(factory=dict, hash=False)
+    tags: tuple[str, ...] = ()
+    created_at_us: int = 0
+    updated_at_us: int = 0
+    #: News of faults and block devices that is older than this is of another copy that the cell had before.
+    copied_at: int = 0
     is_gone: bool = False
+    #: The cell that its mapping names was asked, and has no record of it: what else is here is from before.
+    is_missing: bool = False
+    #: News of a block device that is not known here, and not newer than this, comes late.
+    devices_since: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class MirroredDevice(Told, Record):
+    """What the root has been told of a block device in a cell's record of a server."""
+
+    TABLE = "mirrored_devices"
+    KEY: ClassVar[tuple[str, ...]] = ("id", "cell")
+    INDEX: ClassVar[tuple[str, ...]] = ("server",)
+
+    id: str
+    volume: str
+    attachment: str
+    device: str
+    boot_index: int | None = None
+    is_gone: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class MirroredFault(Told, Record):
+    """What the root has been told of a fault in a cell's record of a server.  Once written, a fault never changes."""
+
+    TABLE = "mirrored_faults"
+    KEY: ClassVar[tuple[str, ...]] = ("id", "cell")
+    INDEX: ClassVar[tuple[str, ...]] = ("server",)
+
+    id: str
+    code: str
+    message: str
+    created_at_us: int

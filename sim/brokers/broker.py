@@ -35,11 +35,15 @@ class Brokers:
         latency_s: tuple[float, float] = (0.0005, 0.003),
         messages_max: int = MESSAGES_MAX,
         frame_bytes_max: int = FRAME_BYTES_MAX,
+        has_rights: bool = False,
     ) -> None:
-        """Begin with brokers that are up and empty; each way of a frame takes a latency between these."""
+        """Begin with brokers that are up and empty; each way of a frame takes a latency between these.
+
+        With rights, a process may do what the users of real brokers may.
+        """
         self._ground = Ground(
             history=history, injector=injector, chance=chance, latency_s=latency_s, messages_max=messages_max,
-            frame_bytes_max=frame_bytes_max,
+            frame_bytes_max=frame_bytes_max, has_rights=has_rights,
         )  # fmt: skip
         self._mishaps = Mishaps(self._ground)
         self._links = Links(self._ground)

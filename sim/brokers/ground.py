@@ -60,12 +60,14 @@ class Ground:
         latency_s: tuple[float, float],
         messages_max: int,
         frame_bytes_max: int,
+        has_rights: bool = False,
     ) -> None:
         self.history = history
         self.injector = injector
         self.chance = chance
         self.messages_max = messages_max
         self.frame_bytes_max = frame_bytes_max
+        self.has_rights = has_rights
         self.strikes: dict[Strike, None] = {}
         self.outside = Context()  # Timers of a broker are nobody's steps: a process that stands still holds none up.
         self._latency_s = latency_s

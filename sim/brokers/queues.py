@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from actors.wire.topology import DeadLetter
 from protocol.errors import Overflow
 from sim.brokers.ground import HAND
+from sim.brokers.rights import user_of
 from sim.brokers.traffic import Traffic, glance
 from sim.history import Handed, Lost, Sent, Settled
 
@@ -87,7 +88,7 @@ class Attachment:
         self.consumer = consumer
         self.source = source
         self.unsettled: dict[int, Frame] = {}
-        self._settling: dict[int, str] = {}
+        self._settling: dict[int, tuple[str, str]] = {}
         self._withheld: list[Frame] = []
         self._last_s = 0.0
         self.is_void = False
@@ -111,16 +112,16 @@ class Attachment:
         if self._withheld:
             self._ground.loop.call_soon(self._catch_up, context=self.consumer.context)
 
-    def settle(self, frame: Frame, reason: str) -> None:
+    def settle(self, frame: Frame, reason: str, why: str = "") -> None:
         """Tell the queue of a settlement; it is void when the connection is lost before it gets there."""
         if self.is_void or self.is_hung:
             return
         late_s = self._ground.settled_late_s(frame.draw)
         if late_s:
-            self._settling[frame.place] = reason
+            self._settling[frame.place] = (reason, why)
             self._ground.later(late_s, self._settled, frame.place)
         else:
-            self.source.settle(self, frame.place, reason)
+            self.source.settle(self, frame.place, reason, why)
 
     def flush(self) -> None:
         """Let all settlements get to the queue now."""
@@ -129,8 +130,8 @@ class Attachment:
                 self._settled(place)
 
     def _settled(self, place: int) -> None:
-        if not (self.is_void or self.is_hung) and (reason := self._settling.pop(place, None)) is not None:
-            self.source.settle(self, place, reason)
+        if not (self.is_void or self.is_hung) and (settling := self._settling.pop(place, None)) is not None:
+            self.source.settle(self, place, *settling)
 
     def _arrive(self, frame: Frame) -> None:
         process = self.consumer.process
@@ -178,18 +179,23 @@ class SimDelivery:
         """The bytes that were sent."""
         return self._frame.data
 
+    @property
+    def sender(self) -> str:
+        """Who has sent it: brokers know a process by its name."""
+        return user_of(self._frame.sender)
+
     def ack(self) -> None:
         """Let the queue forget the frame."""
         self._settle("")
 
-    def reject(self, reason: str) -> None:
+    def reject(self, reason: str, why: str = "") -> None:
         """Put the frame among the dead letters of the queue's cell, with the reason."""
-        self._settle(reason or "rejected")
+        self._settle(reason or "rejected", why)
 
-    def _settle(self, reason: str) -> None:
+    def _settle(self, reason: str, why: str = "") -> None:
         if not self._is_settled:
             self._is_settled = True
-            self._attachment.settle(self._frame, reason)
+            self._attachment.settle(self._frame, reason, why)
 
 
 class SimQueue:
@@ -259,13 +265,13 @@ class SimQueue:
             attachment.unsettled.clear()
         self.hand_out()
 
-    def settle(self, attachment: Attachment, place: int, reason: str) -> None:
+    def settle(self, attachment: Attachment, place: int, reason: str, why: str = "") -> None:
         """Forget a frame, or make it a dead letter; while there is no room for those it stays unsettled."""
         if reason and len(self._dead) >= self._ground.messages_max:
             return
         frame = attachment.unsettled.pop(place)
         if reason:
-            self._dead.append(DeadLetter(self.name, frame.data, reason))
+            self._dead.append(DeadLetter(self.name, frame.data, reason, why))
         process = attachment.consumer.process.name
         self._ground.history.record(Settled(process=process, queue=self.text, frame=frame.number, reason=reason))
         self.hand_out()

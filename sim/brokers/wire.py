@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from actors.kernel.ports import Outage
 from protocol.errors import CellferryError, TooLarge, TransportLost, Unroutable
 from sim.brokers.ground import CONFIRM, PUBLISH
 from sim.brokers.links import Held
 from sim.brokers.queues import Attachment, Consumer, Frame
+from sim.brokers.rights import require_own, require_write
 from sim.brokers.traffic import consumer_of
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Session:
         self._process = wire.process
         self.broker = broker
         self.is_up = not broker.is_down
+        self.outage = None if self.is_up else self._outage("connection refused")
         self.hangs: dict[Strike, None] = {}  # Nothing passes while there are any, and nobody notices.
         self.is_closed = False
         self._declared: dict[Queue, None] = {}
@@ -76,7 +79,8 @@ class Session:
             with anyio.move_on_after(PRESENT_S):
                 await self._waiting[-1]
         if not self.is_up:
-            raise self.lost(f"not connected within {PRESENT_S:g} s")
+            why = f": {self.outage.reason}" if self.outage is not None else ""
+            raise self.lost(f"not connected within {PRESENT_S:g} s{why}")
 
     async def answered(self) -> None:
         """Return when the broker has answered a call; a connection that hangs is lost before that."""
@@ -90,11 +94,15 @@ class Session:
         """Say that the broker was lost."""
         return TransportLost(cell=str(self.broker.cell), reason=reason)
 
+    def _outage(self, reason: str) -> Outage:
+        return Outage(since_s=self._ground.loop.time(), reason=reason)
+
     def lose(self, reason: str) -> None:
         """Lose the connection: consumers are detached, and of what is on its way some is taken and some is not."""
         if not self.is_up:
             return
         self.is_up = False
+        self.outage = self._outage(reason)
         for sending in self._cut_off():
             self._finish(sending, self.lost(reason))
         self._detach_all()
@@ -127,6 +135,7 @@ class Session:
         if self.is_up or self.is_closed or self.broker.is_down or self._process.is_frozen:
             return
         self.is_up = True
+        self.outage = None
         for queue in self._declared:
             self.broker.declare(queue)
         for consumer in self.consumers:
@@ -301,6 +310,8 @@ class SimWire:
         limit = self.ground.frame_bytes_max
         if len(frame) > limit:
             raise TooLarge(what=f"a frame to {queue}", size=len(frame), limit=limit)
+        if self.ground.has_rights:
+            require_write(self.process.name, queue)
         if self.process.is_cut:
             await self.process.live()
         await self.session(queue.cell).send(queue, frame)
@@ -324,6 +335,10 @@ class SimWire:
         session = await self._reach(queue, "purge")
         session.forget(queue)
         session.broker.delete(queue, "purged")
+
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell whether the process has no connection to the cell's broker; a link has one to each neighbour's."""
+        return self.session(cell).outage
 
     def dead_letters(self, cell: CellPath) -> tuple[DeadLetter, ...]:
         """List the frames that consumers in `cell` rejected, oldest first."""
@@ -352,6 +367,8 @@ class SimWire:
 
     async def _reach(self, queue: Queue, call: str) -> Session:
         """Wait for what a call to a broker takes, and give the connection."""
+        if self.ground.has_rights:
+            require_own(self.process.name, queue, call)
         await self.process.live()
         session = self.session(queue.cell)
         await session.present()

@@ -21,6 +21,7 @@ class Case:
     cells: int = 4
     hosts: int = 5
     conductors: int = 1
+    cell_replicas: int = 1  # Of the actor and the link of each cell; the inner level has one of each.
     own_cell_weight: int = -1  # Whether moves that may go anywhere rather stay in their cell.
     minutes: float = 10.0  # Of virtual time with faults; the healing that follows takes as long as it needs.
     setup: tuple[Op, ...] = ()  # Carried out one after the other before any fault.
@@ -31,7 +32,8 @@ class Case:
     def layout(self) -> Layout:
         """Make the cloud that it is run in."""
         layout = Layout.tree(cells=self.cells, hosts=self.hosts, conductors=self.conductors)
-        return attrs.evolve(layout, crossing=Crossing(own_cell_weight=self.own_cell_weight))
+        crossing = Crossing(own_cell_weight=self.own_cell_weight)
+        return attrs.evolve(layout, cell_replicas=self.cell_replicas, crossing=crossing)
 
     def to_json(self) -> str:
         """Write the case."""

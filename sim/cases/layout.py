@@ -1,5 +1,6 @@
 """Which cells and hosts a simulated cloud has."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +10,11 @@ from actors.ops.inventory import host_record
 from actors.ops.settings import load_cloud
 from protocol.cell_path import CellPath
 from protocol.errors import InvalidValue
+from protocol.healing import Healing
+from protocol.moves.chores import NEVER, Waits
 from protocol.moves.crossing import FREELY, Crossing
-from protocol.records import Host
+from protocol.records import CellProfile, Host, Size
+from protocol.tree import Edge, Rules
 
 TREE: Final = ("api", "api!eu", "api!eu!eu-1", "api!eu!eu-2", "api!us")
 HOSTS: Final = {"api!eu!eu-1": ("h1", "h2"), "api!eu!eu-2": ("h3",), "api!us": ("h4",)}
@@ -52,8 +56,16 @@ class Layout:
     hosts: dict[str, CellPath] = attrs.field(factory=_hosts)
     records: dict[str, Host] = attrs.field(factory=dict)
     conductors: int = 1  # Replicas that run at once.
-    confirm_after_s: int = 0  # So long after it is done a move is confirmed that nobody has settled; 0: never.
+    cell_replicas: int = 1  # Of the actor and the link of each cell.
+    healing: Healing | None = None  # How the mirror is mended in the background; None: not at all.
+    waits: Waits = NEVER  # So long nobody settles a move, or restores what was softly deleted, and it is done.
+    report_s: float = 0  # So often hosts tell their cells that they are alive; 0: never.
+    usage_s: float = 0  # So often they tell what went over ports.
+    audit_s: int = 0  # So long are the periods that cells audit.
     crossing: Crossing = FREELY  # Moves cross, and prefer to, unless told otherwise.
+    #: What its cells tell each other of themselves: nothing, for most worlds have better things to do.
+    rules: dict[CellPath, Rules] = attrs.field(factory=dict)
+    look_s: float = 0.0  # So often a cell's link asks for its neighbours; 0: never.
 
     @classmethod
     def tree(cls, *, cells: int, hosts: int, conductors: int = 1) -> "Layout":
@@ -80,10 +92,26 @@ class Layout:
             cells=tuple(cell.path for cell in cloud.cells),
             hosts={host.name: host.cell for host in cloud.hosts},
             conductors=cloud.conductors,
-            confirm_after_s=cloud.moves.confirm_after_s,
+            cell_replicas=max(cell.replicas for cell in cloud.cells),
+            waits=cloud.waits,
             crossing=cloud.moves.crossing,
             records={host.name: host_record(cloud, host.name) for host in cloud.hosts},
         )  # fmt: skip
+
+    def advertising(self, *, announce_s: float = 0.0, mute_child_s: int = 0, look_s: float = 0.0) -> "Layout":
+        """Make the same, whose cells tell each other of themselves: each that it has hosts, and of servers of 1 GB."""
+        rules = {
+            cell: Rules(
+                profile=CellProfile(
+                    cell=str(cell), capabilities={"zone": (cell.name,)} if cell in self.hosts.values() else {},
+                    sizes=(Size(memory_mb=1024, disk_mb=10_240),), mute_child_s=mute_child_s,
+                ),
+                children=tuple(Edge(cell=child) for child in self.children(cell)),
+                announce_s=announce_s,
+            )
+            for cell in self.cells
+        }  # fmt: skip
+        return attrs.evolve(self, rules=rules, look_s=look_s)
 
     @property
     def root(self) -> CellPath:
@@ -95,9 +123,22 @@ class Layout:
         """Name the conductor's replicas: the first as its mailbox, each other with its number."""
         return tuple(replica_name("conductor", number) for number in range(self.conductors))
 
+    def replicas(self, role: str) -> tuple[str, ...]:
+        """Name the replicas of each cell's `cell` or `link`, first all the first ones."""
+        names = (replica_name(role, number) for number in range(self.cell_replicas))
+        return tuple(f"{cell}/{name}" for name in names for cell in self.cells)
+
     def children(self, cell: CellPath) -> tuple[CellPath, ...]:
         """The cells directly below one."""
-        return tuple(other for other in self.cells if other.parent == cell)
+        return self._below.get(cell, ())
+
+    @cached_property
+    def _below(self) -> dict[CellPath, tuple[CellPath, ...]]:
+        found: dict[CellPath, list[CellPath]] = {}
+        for cell in self.cells:
+            if cell.parent is not None:
+                found.setdefault(cell.parent, []).append(cell)
+        return {parent: tuple(children) for parent, children in found.items()}
 
     def host_record(self, name: str) -> Host:
         """What a host has to give."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from protocol.cell_path import CellPath, host_mailbox
+from protocol.cell_path import CellPath, host_mailbox, replies_of
 from protocol.moves.plans import PLANS
 from sim.cases.case import Case
 from sim.cases.layout import REPLICA, Layout
@@ -14,11 +14,16 @@ from sim.faults import Family, Fault, FaultKind
 PARTNERS: Final = ("image", "volume", "network")
 #: A process can be stopped at these places of a step's exchange.
 POSITIONS: Final = ("before_send", "after_send", "after_effect", "after_reply", "after_record")
-#: What a host's actor asks of its hypervisor.
-DRIVER_CALLS: Final = (
+#: What a host's actor asks of its hypervisor, about any guest.
+COMMON_CALLS: Final = (
     "spawn", "define", "power_on", "power_off", "snapshot", "connect_volume", "disconnect_volume",
-    "copy_volume", "undefine", "destroy",
+    "copy_volume", "undefine", "destroy", "live_snapshot", "apply_network", "prepare_disk",
+    "replace_disk", "restore_disk", "keep_disk", "save", "restore",
+    "receive",
 )  # fmt: skip
+#: And about those that their users hold.
+HOLDING_CALLS: Final = ("pause", "suspend")
+DRIVER_CALLS: Final = (*COMMON_CALLS, *HOLDING_CALLS)
 #: What is asked of the stores of images and volumes.
 PARTNER_CALLS: Final = {
     "image": ("write", "read", "digest", "delete"),
@@ -53,8 +58,8 @@ def process_names(layout: Layout) -> tuple[str, ...]:
     return (
         *conductors_of(layout),
         *(f"{layout.root}/{partner}" for partner in PARTNERS),
-        *(f"{cell}/cell" for cell in layout.cells),
-        *(link_of(cell) for cell in layout.cells),
+        *layout.replicas("cell"),
+        *layout.replicas("link"),
         *host_names(layout),
     )
 
@@ -77,7 +82,7 @@ def queue_names(layout: Layout, cell: CellPath) -> tuple[str, ...]:
     processes = [name.partition("/")[2] for name in process_names(layout) if _cell(name) == cell]
     replicas = [name.partition(REPLICA) for name in processes]
     mailboxes = tuple(dict.fromkeys(mailbox for mailbox, _, _ in replicas))
-    answers = [f"replies:{mailbox}:{slot or 0}" for mailbox, _, slot in replicas if mailbox != "link"]
+    answers = [replies_of(mailbox, slot or "0") for mailbox, _, slot in replicas if mailbox != "link"]
     neighbours = [*layout.children(cell), *([cell.parent] if cell.parent else [])]
     return (*mailboxes, *answers, *(f"from:{neighbour}" for neighbour in neighbours))
 

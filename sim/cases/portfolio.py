@@ -9,9 +9,12 @@ import attrs
 
 from sim.cases.case import Case
 from sim.cases.swarm import case_of
+from sim.cases.swarm_users import Habits
 from sim.faults import Family, Fault, FaultKind
 
 F = FaultKind
+#: Of most mixes: whoever plants a mistake in a move has users who move servers all the time.
+MOVERS: Final = Habits(errands=0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -25,15 +28,18 @@ class Mix:
     servers: int = 2
     of_a_kind: int | None = None  # So many faults of each kind at most; None: as any seed has.
     conductors: int = 1
+    cell_replicas: int = 1
     own_cell_weight: int = -1
     group: str = ""  # Of which all servers are; empty: of none.
+    habits: Habits = MOVERS
     points: dict[Family, str] = attrs.field(factory=dict, hash=False)  # Where faults strike, from the begin on.
 
     def case(self, seed: int) -> Case:
         """Make a seed's case."""
         case = case_of(
             seed, kinds=self.kinds, minutes=self.minutes, servers=self.servers, of_a_kind=self.of_a_kind,
-            conductors=self.conductors, own_cell_weight=self.own_cell_weight, group=self.group,
+            conductors=self.conductors, cell_replicas=self.cell_replicas, own_cell_weight=self.own_cell_weight,
+            group=self.group, habits=self.habits,
         )  # fmt: skip
         return attrs.evolve(case, faults=tuple(map(self._placed, case.faults)))
 
@@ -107,6 +113,15 @@ OWING: Final = Mix(
     of_a_kind=6,
     points={Family.DRIVER: "destroy"},
 )
+#: As the last thing that happens to a server: where a guest is left off, its next move would switch it on again.
+UNSWITCHED: Final = Mix(
+    name="unswitched",
+    text="hypervisors will not switch guests on",
+    kinds=(F.DRIVER_REFUSES,),
+    minutes=1.0,
+    of_a_kind=6,
+    points={Family.DRIVER: "power_on"},
+)
 DYING: Final = Mix(name="dying", text="guests stop by themselves", kinds=(F.GUEST_DIES,), minutes=1.0)
 FENCED: Final = Mix(
     name="fenced",
@@ -130,7 +145,31 @@ HOMELY_BROKEN_OFF: Final = attrs.evolve(
     own_cell_weight=1,
 )  # fmt: skip
 
+#: Whatever a server's host and its users do with it beside moves, as often as there is room for it.
+BUSY: Final = Habits(holders=1.0, of_its_host=0.5, errands=0.75)
+ERRANDS: Final = Mix(
+    name="errands",
+    text="nothing goes wrong; servers are held, imaged, rebuilt and migrated live all the time",
+    kinds=(),
+    servers=3,
+    own_cell_weight=1,
+    habits=BUSY,
+)
+ERRANDS_REFUSED: Final = attrs.evolve(
+    ERRANDS, name="errands_refused", text="hypervisors and partners refuse what servers are held, imaged, rebuilt by",
+    kinds=REFUSED.kinds, of_a_kind=6,
+)  # fmt: skip
+REBUILT_IN_VAIN: Final = attrs.evolve(
+    ERRANDS, name="rebuilt_in_vain", text=f"{UNSWITCHED.text}, and servers are rebuilt all the time",
+    kinds=UNSWITCHED.kinds, of_a_kind=6, points=UNSWITCHED.points,
+)  # fmt: skip
+NOT_RECEIVED: Final = attrs.evolve(
+    ERRANDS, name="not_received", text="no hypervisor lets a guest go on that comes to it while it runs",
+    kinds=(F.DRIVER_REFUSES, F.DRIVER_DIRTY), of_a_kind=6, points={Family.DRIVER: "receive"},
+)  # fmt: skip
+
 MIXES: Final = (
-    CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING, DYING,
-    FENCED, GROUPED, HOMELY, HOMELY_BROKEN_OFF,
+    CALM, REFUSED, BROKEN_OFF, ECHOED, DOUBLED, LATE, LOST, UNROUTED, KILLED, USURPED, SHARED, STORES, OWING,
+    UNSWITCHED, DYING, FENCED, GROUPED, HOMELY, HOMELY_BROKEN_OFF, ERRANDS, ERRANDS_REFUSED, REBUILT_IN_VAIN,
+    NOT_RECEIVED,
 )  # fmt: skip

@@ -13,19 +13,19 @@ from sim.cases.case import Case
 from sim.cases.layout import Layout
 from sim.cases.places import mistakes
 from sim.cases.swarm_faults import Draw, draw_fault
-from sim.cases.swarm_users import stories
+from sim.cases.swarm_users import USUAL, Habits, stories
 from sim.chance import Chance
 from sim.faults import Fault, FaultKind, Plan
 
-#: What is drawn only when it is asked for: operators who fence, and machines that lose their power.
-UNNOTICED: Final = frozenset({FaultKind.MACHINE_DOWN, FaultKind.HOST_GONE})
-ALL_KINDS: Final = tuple(kind for kind in FaultKind if kind not in UNNOTICED)
+ALL_KINDS: Final = tuple(FaultKind)
 #: Of the seeds, this share has no fault, then one kind only, then all of them; all others have a random subset.
 NO_FAULT: Final = 0.05
 ONE_KIND: Final = 0.25
 EVERYTHING: Final = 0.40
 #: In this share of the seeds, two conductors run at once.
 TWO_CONDUCTORS: Final = 0.35
+#: In this share, two replicas of each cell.
+TWO_REPLICAS: Final = 0.2
 #: In this share moves rather stay in their cell, where there is another host.
 HOMELY: Final = 0.35
 #: How many faults of one kind: few kinds may have many each, many kinds have few each.
@@ -47,8 +47,10 @@ def case_of(
     strategy: str | None = None,
     layout: Layout | None = None,
     conductors: int | None = None,
+    cell_replicas: int | None = None,
     own_cell_weight: int | None = None,
     group: str = "",
+    habits: Habits = USUAL,
 ) -> Case:
     """Make a seed's case; `kinds` are on when they are given, at most so many of each, and else as the seed chooses."""
     chance = Chance(seed)
@@ -56,14 +58,16 @@ def case_of(
         own_cell_weight = 1 if chance.hits(HOMELY, "moves rather stay") else -1
     if layout is None:
         conductors = conductors or (2 if chance.hits(TWO_CONDUCTORS, "two conductors") else 1)
-        layout = Layout.tree(cells=cells, hosts=hosts, conductors=conductors)
-    setup, ops = stories(chance, layout=layout, servers=servers, minutes=minutes, group=group)
+        cell_replicas = cell_replicas or (2 if chance.hits(TWO_REPLICAS, "two replicas of cells") else 1)
+        layout = attrs.evolve(Layout.tree(cells=cells, hosts=hosts, conductors=conductors), cell_replicas=cell_replicas)
+    setup, ops = stories(chance, layout=layout, servers=servers, minutes=minutes, group=group, habits=habits)
     on = kinds_of(seed) if kinds is None else tuple(kind for kind in FaultKind if kind in kinds)
     case = Case(
         seed=seed,
         cells=len(layout.cells),
         hosts=len(layout.hosts),
         conductors=layout.conductors,
+        cell_replicas=layout.cell_replicas,
         own_cell_weight=own_cell_weight,
         minutes=minutes,
         setup=setup,

@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import attrs
 
+from protocol.messages.mirror import UpdateMirror
 from protocol.methods import METHODS
+from protocol.requests import Method
 from sim.cases.layout import Layout
 from sim.cases.places import (
-    DRIVER_CALLS,
+    COMMON_CALLS,
+    HOLDING_CALLS,
     PARTNER_CALLS,
     conductor_of,
     conductors_of,
@@ -26,8 +29,20 @@ from sim.cases.places import (
 from sim.chance import Chance
 from sim.faults import MEANINGS, Family, Fault, FaultKind
 
-METHOD_NAMES: Final = tuple(sorted(name for name, request in METHODS.items() if not request.METHOD.is_for_people))
-POINTS: Final = crash_points()
+
+def _is_of_conversations(method: Method) -> bool:
+    return not (method.is_for_people or method.is_routine or method.reference)
+
+
+#: What else every run sends.
+OF_ALL_RUNS: Final = (UpdateMirror.METHOD.name,)
+METHOD_NAMES: Final = tuple(
+    sorted({name for name, each in METHODS.items() if _is_of_conversations(each.METHOD)} | {*OF_ALL_RUNS})
+)
+#: Where few guests are held, few faults of that would strike.
+POINTS: Final = tuple(
+    point for point in crash_points() if not point.startswith(tuple(f"driver/{call}/" for call in HOLDING_CALLS))
+)
 #: A conductor that stands still for longer than its lease may find another at work.
 USURPED_S: Final = (6.0, 60.0)
 OUTLASTS_PATIENCE_S: Final = (125.0, 200.0)
@@ -197,7 +212,7 @@ def _lost_fsync(draw: Draw) -> Fault:
 
 def _driver(draw: Draw) -> Fault:
     where = draw.maybe(0.5, host_names(draw.layout), "where")
-    return draw.fault(where=where, point=draw.maybe(0.7, DRIVER_CALLS, "point"), **draw.strikes())
+    return draw.fault(where=where, point=draw.maybe(0.7, COMMON_CALLS, "point"), **draw.strikes())
 
 
 def _slow_driver(draw: Draw) -> Fault:

@@ -10,11 +10,16 @@ from protocol.messages.orders import (
     ChangeVolume,
     CreateServer,
     DeleteServer,
+    ImageServer,
+    LiveMigrateServer,
     MoveServer,
     NewVolume,
     Order,
     PowerServer,
+    RebuildServer,
+    RepairServer,
     SettleMove,
+    WireServer,
 )
 from protocol.messages.servers import Origin
 from protocol.records import Flavor, ServerGroup
@@ -38,6 +43,12 @@ class Act(StrEnum):
     START = "start"
     STOP = "stop"
     REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    SOFT_DELETE = "soft_delete"
+    RESTORE = "restore"
     ATTACH = "attach"
     DETACH = "detach"
     SWAP = "swap"
@@ -45,6 +56,13 @@ class Act(StrEnum):
     RENAME = "rename"
     LOCK = "lock"
     UNLOCK = "unlock"
+    REPAIR = "repair"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    REBUILD = "rebuild"
+    LIVE_MIGRATE = "live_migrate"
+    RESET_NETWORK = "reset_network"
+    INJECT_NETWORK_INFO = "inject_network_info"
 
 
 #: What users ask for: an order, which a conversation carries out, or a change of a record, which waits for none.
@@ -71,12 +89,21 @@ class Op:
     is_admin: bool = True  # Who asks is an administrator.
     is_volume_backed: bool = False  # Of a create: its root disk is the volume `root-SERVER`.
     bandwidth_kbps: int = 0  # Of a create: what its port is guaranteed.
+    image: str = IMAGE  # Of a rebuild.
+    rotation: int = 1  # Of a backup: how many are kept.
+    backup_type: str = "daily"
+    is_hard: bool = False  # Of a reboot.
     group: str = ""  # Of a create: the group whose servers are to be on different hosts.
 
     @property
     def request_id(self) -> str:
         """How actions and notifications name what the operation has set in motion."""
         return f"req-{self.name}"
+
+    @property
+    def image_made(self) -> str:
+        """How the image is called that a snapshot or a backup makes: as the operation is."""
+        return f"image-{self.name}"
 
     def wish(self) -> Wish:
         """Write the operation as what the conductor is asked; a rename gives the server the operation's own name."""
@@ -90,30 +117,54 @@ class Op:
     def order(self, *, user: str = "user") -> Order:
         """Write the operation as the order that the conductor takes."""
         origin = self._origin(user)
+        order: Order
         match self.act:
             case Act.CREATE:
-                return self._create(origin)
+                order = self._create(origin)
             case Act.RESIZE | Act.MIGRATE:
                 flavor = SMALL if self.act is Act.RESIZE else None
-                return MoveServer(server=self.server, flavor=flavor, host=self.host or None, origin=origin)
+                order = MoveServer(server=self.server, flavor=flavor, host=self.host or None, origin=origin)
             case Act.CONFIRM | Act.REVERT:
-                return SettleMove(server=self.server, goal=Goal(self.act.value), origin=origin)
-            case Act.START | Act.STOP | Act.REBOOT:
-                return PowerServer(server=self.server, goal=Goal(self.act.value), origin=origin)
+                order = SettleMove(server=self.server, goal=Goal(self.act.value), origin=origin)
+            case (
+                Act.START | Act.STOP | Act.REBOOT | Act.PAUSE | Act.UNPAUSE | Act.SUSPEND | Act.RESUME | Act.SOFT_DELETE
+                | Act.RESTORE
+            ):  # fmt: skip
+                order = PowerServer(server=self.server, goal=Goal(self.act.value), origin=origin, is_hard=self.is_hard)
             case Act.ATTACH | Act.DETACH | Act.SWAP:
-                return ChangeVolume(
+                order = ChangeVolume(
                     server=self.server, goal=Goal(self.act.value), volume=self.volume, origin=origin,
                     device=self.device if self.act is Act.ATTACH else "", replacement=self.replacement,
                 )  # fmt: skip
             case Act.DELETE:
-                return DeleteServer(server=self.server, origin=origin)
+                order = DeleteServer(server=self.server, origin=origin)
+            case (
+                Act.SNAPSHOT | Act.BACKUP | Act.REBUILD | Act.LIVE_MIGRATE | Act.RESET_NETWORK | Act.INJECT_NETWORK_INFO
+            ):
+                order = self._of_its_host(origin)
+            case Act.REPAIR:
+                order = RepairServer(server=self.server, is_applied=True, has_disks=True, origin=origin)
             case Act.RENAME | Act.LOCK | Act.UNLOCK:
                 raise AssertionError(f"to {self.act} is no order")
             case _:
                 assert_never(self.act)
+        return order
 
     def _origin(self, user: str) -> Origin:
         return Origin(request_id=self.request_id, user=user, project=PROJECT, is_admin=self.is_admin)
+
+    def _of_its_host(self, origin: Origin) -> ImageServer | WireServer | RebuildServer | LiveMigrateServer:
+        if self.act is Act.LIVE_MIGRATE:
+            return LiveMigrateServer(server=self.server, host=self.host or None, origin=origin)
+        if self.act is Act.REBUILD:
+            return RebuildServer(server=self.server, image=self.image, origin=origin)
+        if self.act in {Act.RESET_NETWORK, Act.INJECT_NETWORK_INFO}:
+            return WireServer(server=self.server, goal=Goal(self.act.value), origin=origin)
+        is_backup = self.act is Act.BACKUP
+        return ImageServer(
+            server=self.server, goal=Goal(self.act.value), image=self.image_made, name=self.name, origin=origin,
+            backup_type=self.backup_type if is_backup else "", rotation=self.rotation if is_backup else 0,
+        )  # fmt: skip
 
     def _create(self, origin: Origin) -> CreateServer:
         volumes = (NewVolume(volume=self.volume, device=self.device),) if self.volume else ()

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.journal import Kind
 from protocol.messages.hosts import GuestReport
+from protocol.messages.live import SavedGuest
 from protocol.saga import read
 from sim.checkers.oracle import Oracle
 from sim.history import Happening, Journaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sim.checkers.chronicle import Chronicle
     from sim.checkers.oracle import Accuse, Ear
 
-LEAVES: Final = "stop_guest"
+#: The steps after which a guest writes no more where it was, and what tells how far it had come.
+LEAVES: Final[Mapping[str, type[GuestReport | SavedGuest]]] = {"stop_guest": GuestReport, "save_guest": SavedGuest}
 #: The steps that make a guest of a disk which came along, or was kept.
-ARRIVES: Final = frozenset({"spawn_target", "start_source"})
+ARRIVES: Final = frozenset({"spawn_target", "start_source", "receive_guest"})
 
 
 class DiskTravels(Oracle):
@@ -41,8 +42,8 @@ class DiskTravels(Oracle):
         entry = what.entry
         if entry.kind is not Kind.DONE or entry.is_undo:
             return
-        if entry.step == LEAVES:
-            self._left[what.server] = read(entry.payload, GuestReport).counter
+        if (said := LEAVES.get(entry.step)) is not None:
+            self._left[what.server] = read(entry.payload, said).counter
         elif entry.step in ARRIVES and what.server in self._left:
             counter, left = read(entry.payload, GuestReport).counter, self._left[what.server]
             if counter < left:

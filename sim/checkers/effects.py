@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sim.checkers.oracle import Accuse, Ear
 
 ANSWER = "answer"
+LINK = "/link"
 
 
 class IntentFirst(Oracle):
@@ -158,7 +159,8 @@ class ReplyConstant(Oracle):
 
     def _sent(self, what: Sent) -> None:
         for note in what.notes:
-            if note.kind == ANSWER and note.key and not note.is_error:
+            # A link's list is no cell's reply: it holds those of all of them, and refusals among them.
+            if note.kind == ANSWER and note.key and not (note.is_error or note.source.endswith(LINK)):
                 _, is_error = self._replies.get((cell_of(note.source), note.key), ("", False))
                 if is_error:
                     self.accuse(note.server, f"{note.source} has refused {note.key}, and answers as if it were done")

@@ -52,7 +52,7 @@ class BroadcastOnce(Oracle):
         for note in what.notes:
             about = (what.process, note.method)
             if (
-                note.source == what.process
+                note.source == actor_of(what.process)
                 and note.kind not in BROADCASTS
                 and about in self._heard
                 and not note.answers
@@ -78,7 +78,7 @@ class OneAnswerACell(Oracle):
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
         self._gathers: dict[str, None] = {}
-        self._answers: dict[tuple[str, str], str] = {}
+        self._answers: dict[tuple[str, str, str], str] = {}
 
     def ears(self) -> Mapping[type[Happening], Ear]:
         """Hear of what is sent, and of crashes."""
@@ -89,14 +89,15 @@ class OneAnswerACell(Oracle):
             if note.kind == "gather":
                 self._gathers[note.id] = None
                 _forget_oldest(self._gathers)
-            elif note.answers in self._gathers and note.source.endswith(LINK):
-                self._judge(note)
+            elif note.answers in self._gathers and note.source.endswith(LINK) and _is_new(what, note):
+                self._judge(what.process, note)
 
-    def _judge(self, note: Note) -> None:
-        first = self._answers.setdefault((note.source, note.answers), note.id)
+    def _judge(self, process: str, note: Note) -> None:
+        # Two replicas to which a doubled one comes answer once each, and each replica that asks is answered once.
+        first = self._answers.setdefault((process, note.answers, note.target), note.id)
         _forget_oldest(self._answers)
         if first != note.id:
-            self.accuse(cell_of(note.source), f"{note.source} answers the {note.method} {note.answers} twice")
+            self.accuse(cell_of(process), f"{process} answers the {note.method} {note.answers} twice")
 
     def _crashed(self, what: Crashed) -> None:
         for about in [about for about in self._answers if about[0] == what.process]:
@@ -135,6 +136,12 @@ class AnswersReachAsker(Oracle):
             askers = self._askers.get(note.answers)
             if askers is not None and actor_of(what.process) not in askers:
                 self.accuse(what.process, f"gets the answer to a {note.method} of {' and '.join(askers)}")
+
+
+def _is_new(what: Sent, note: Note) -> bool:
+    """Tell whether a link sends an answer of its own, and does not pass on one (its other replicas' too)."""
+    is_own = note.source == actor_of(what.process)
+    return is_own and (what.queue == note.source or cell_of(note.target) == cell_of(note.source))
 
 
 def _forget_oldest(remembered: dict[K, V]) -> None:

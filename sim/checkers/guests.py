@@ -45,9 +45,20 @@ DESTROYS: Final = {
     Goal.MIGRATE: (Destroys("spawn_target", is_undo=True),),
     Goal.CONFIRM: (_CONFIRMS,),
     Goal.REVERT: (Destroys("destroy_target_guest", after="start_source"),),
-    Goal.DELETE: (_CONFIRMS, Destroys("destroy_guest", after="begin_delete")),
+    Goal.LIVE_MIGRATE: (
+        Destroys("receive_disk", is_undo=True),
+        Destroys("receive_guest", is_undo=True),
+        Destroys("destroy_source_guest", after="finish_live"),
+    ),
+    Goal.DELETE: (
+        _CONFIRMS,
+        Destroys("destroy_guest", after="begin_delete"),
+        Destroys("destroy_guest", after="find_attachments"),
+    ),
+    # Only what somebody else has left there: of what cellferry does nothing is, which `nothing_left_over` says.
+    Goal.REPAIR: (Destroys("clear_host"),),
 }
-SNAPSHOTS: Final = frozenset({Goal.RESIZE, Goal.MIGRATE})
+SNAPSHOTS: Final = frozenset({Goal.RESIZE, Goal.MIGRATE, Goal.LIVE_MIGRATE})
 
 
 def permit_in(what: Journaled) -> Permit | None:

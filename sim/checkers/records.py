@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from protocol.ids import derived_id
 from protocol.invariants.standing import located, settled
 from protocol.records import Migration, Server, ServerAction
-from protocol.states import MIGRATION_TRANSITIONS, TERMINAL, VM_TRANSITIONS, MigrationStatus, VmState
+from protocol.states import MIGRATION_TRANSITIONS, TERMINAL, VM_TRANSITIONS, Goal, MigrationStatus, VmState
 from sim.checkers.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class HistoryKept(Oracle):
         actions = {(cell, action.id): action for cell, action in located(truth, ServerAction)}
         homes = {standing.server: standing.home.cell for standing in settled(truth)}
         for tale in self.chronicle.tales.values():
-            if tale.server not in homes or not tale.is_success:
+            # A repair does nothing to the server itself.
+            if tale.server not in homes or not tale.is_success or tale.goal is Goal.REPAIR:
                 continue
             action = actions.get((homes[tale.server], derived_id(tale.conversation, "action")))
             if action is None:

@@ -36,6 +36,8 @@ COMMANDS: Final = frozenset({"call", "cast"})
 LINK: Final = "/link"
 #: Where a link gets the answers to its own questions: they go no further.
 REPLIES: Final = "/replies:"
+#: How the queue of a neighbour is called, behind its cell.
+INBOUND: Final = "/from:"
 #: What a link takes from one queue and puts into the next.
 PASSED: Final = frozenset({"call", "cast", "answer"})
 REFUSALS: Final = frozenset({"message_refused", "answer_lost"})
@@ -119,12 +121,12 @@ class PassedOn(Oracle):
         return {Handed: self._handed, Sent: self._sent, Noted: self._noted, Settled: self._settled, Lost: self._lost}
 
     def _handed(self, what: Handed) -> None:
-        if what.process.endswith(LINK) and REPLIES not in what.queue:
+        if actor_of(what.process).endswith(LINK) and REPLIES not in what.queue:
             # A broadcast is not part of its frame: its link answers for what becomes of it.
             self._frames[what.frame] = tuple(note for note in what.notes if note.kind in PASSED)
 
     def _sent(self, what: Sent) -> None:
-        if what.process.endswith(LINK):
+        if actor_of(what.process).endswith(LINK):
             self._went.update((what.process, envelope) for note in what.notes for envelope in (note.id, note.answers))
 
     def _noted(self, what: Noted) -> None:
@@ -142,6 +144,39 @@ class PassedOn(Oracle):
         self._frames.pop(what.frame, None)
 
 
+class SenderVouched(Oracle):
+    """What a link passes on has come by the queue of the neighbour that its route ends in, from that one's own link."""
+
+    name = "sender_vouched"
+    letters = "R7"
+
+    def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
+        super().__init__(chronicle, accuse)
+        self._lies: dict[tuple[str, str], str] = {}  # By link and envelope: the neighbour that has sent it.
+
+    def ears(self) -> Mapping[type[Happening], Ear]:
+        """Hear of frames."""
+        return {Sent: self._sent, Handed: self._handed}
+
+    def _handed(self, what: Handed) -> None:
+        neighbour = what.queue.partition(INBOUND)[2]
+        if not neighbour or not actor_of(what.process).endswith(LINK):
+            return
+        for note in what.notes:
+            if not note.route or note.route[-1] != neighbour:
+                self._lies[what.process, note.id] = neighbour
+
+    def _sent(self, what: Sent) -> None:
+        neighbour = what.queue.partition(INBOUND)[2]
+        if neighbour and actor_of(what.process) != f"{neighbour}{LINK}":
+            self.accuse(neighbour, f"{what.process} has written to {what.queue}, in the place of its link")
+        for note in what.notes if self._lies else ():
+            if (neighbour := self._lies.get((what.process, note.id), "")) and not note.answers:
+                self.accuse(
+                    neighbour, f"{what.process} has passed on {note.method}, which {neighbour} sent as {note.source}"
+                )
+
+
 class AckAfterCommit(Oracle):
     """No actor acknowledges a frame before the effects of its commands are durable."""
 
@@ -150,7 +185,8 @@ class AckAfterCommit(Oracle):
 
     def __init__(self, chronicle: Chronicle, accuse: Accuse) -> None:
         super().__init__(chronicle, accuse)
-        self._frames: dict[int, tuple[tuple[str, str], ...]] = {}
+        #: By frame and process: one that a replica has lost is handed to another, while the first may still be at it.
+        self._frames: dict[tuple[int, str], tuple[tuple[str, str], ...]] = {}
         self._held: dict[tuple[str, str], int] = {}  # By process and key: frames that are handed and not settled.
         self._begun: set[tuple[str, str]] = set()
         self._is_wired = False
@@ -161,7 +197,7 @@ class AckAfterCommit(Oracle):
 
     def _handed(self, what: Handed) -> None:
         self._is_wired = True
-        if what.frame in self._frames or what.process.endswith(LINK):
+        if (what.frame, what.process) in self._frames or actor_of(what.process).endswith(LINK):
             return
         found = tuple(
             (what.process, note.key)
@@ -169,12 +205,12 @@ class AckAfterCommit(Oracle):
             if note.key and note.kind in COMMANDS and step_key(note.key) is not None
         )
         if found:
-            self._frames[what.frame] = found
+            self._frames[what.frame, what.process] = found
             for about in found:
                 self._held[about] = self._held.get(about, 0) + 1
 
     def _settled(self, what: Settled) -> None:
-        for about in self._frames.pop(what.frame, ()):
+        for about in self._frames.pop((what.frame, what.process), ()):
             self._held[about] -= 1
             if not self._held[about]:
                 del self._held[about]

@@ -9,6 +9,7 @@ import attrs
 from protocol.invariants.standing import Home, Standing, settled
 from protocol.journal import Kind
 from protocol.messages.hosts import GuestReport
+from protocol.messages.live import SavedGuest
 from protocol.saga import read
 from protocol.states import Goal
 from protocol.truth import Truth, VolumeTruth, Witnessed
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from sim.checkers.oracle import Ear
 
 
-MOVES: Final = (Goal.RESIZE, Goal.MIGRATE)
+#: The step by which a move has the guest stop at its source.
+STOPS: Final = {Goal.RESIZE: "stop_guest", Goal.MIGRATE: "stop_guest", Goal.LIVE_MIGRATE: "save_guest"}
 
 
 class Witnesses:
@@ -31,6 +33,8 @@ class Witnesses:
         self._chronicle = chronicle
         self._roots: dict[str, int] = {}
         self._volumes: dict[str, VolumeTruth] = {}
+        # Volumes whose server counts anew, and what was on them when that was first looked at: it will be overwritten.
+        self._outdated: dict[str, int | None] = {}
         self._left: dict[str, int] = {}  # What servers had on their own disk when a move stopped them at the source.
 
     def ears(self) -> Mapping[type[Happening], Ear]:
@@ -53,6 +57,8 @@ class Witnesses:
         for standing in settled(truth):
             self._raise(standing.server, _root(standing, disks, written))
         for volume in truth.volumes:
+            if self._is_outdated(volume):
+                continue
             seen = self._volumes.get(volume.volume)
             # Another server that has it now counts for itself.
             if volume.writer and (seen is None or seen.writer != volume.writer or seen.counter < volume.counter):
@@ -68,9 +74,13 @@ class Witnesses:
                 self._lower(what.server, 0)
             case Kind.DONE if entry.step == "stop_guest" and not entry.is_undo:
                 self._stopped(tale, read(entry.payload, GuestReport).counter)
+            case Kind.DONE if entry.step == "save_guest" and not entry.is_undo:
+                self._stopped(tale, read(entry.payload, SavedGuest).counter)
+            case Kind.END if what.goal is Goal.REBUILD and tale.is_success:
+                self._lower(what.server, 0)
             case Kind.END if what.goal is Goal.REVERT and tale.is_success:
                 self._reverted(what.server)
-            case Kind.END if what.goal in MOVES and not tale.is_success and tale.has(Kind.DONE, "stop_guest"):
+            case Kind.END if what.goal in STOPS and not tale.is_success and tale.has(Kind.DONE, STOPS[what.goal]):
                 # A guest whose start nobody heard of has run at the target meanwhile, and is no more.
                 self._reverted(what.server)
 
@@ -91,6 +101,18 @@ class Witnesses:
         for name, seen in self._volumes.items():
             if seen.writer == server and seen.counter > counter:
                 self._volumes[name] = attrs.evolve(seen, counter=counter)
+                self._outdated[name] = None
+
+    def _is_outdated(self, volume: VolumeTruth) -> bool:
+        """Tell whether nobody has written to a volume since its server began to count anew."""
+        if volume.volume not in self._outdated:
+            return False
+        known = self._outdated[volume.volume]
+        if known in {None, volume.counter}:
+            self._outdated[volume.volume] = volume.counter
+            return True
+        del self._outdated[volume.volume]
+        return False
 
 
 def _root(standing: Standing, disks: dict[tuple[str, str, str], int], written: dict[str, VolumeTruth]) -> int:

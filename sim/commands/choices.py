@@ -91,7 +91,7 @@ class Choices:
         """Make a seed's case."""
         return case_of(
             seed, cells=self.cells, hosts=self.hosts, servers=self.servers, minutes=self.minutes, kinds=self.kinds,
-            layout=self.layout,
+            layout=self.layout_of_cases,
         )  # fmt: skip
 
     def options(self) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """How a diagram calls what it shows."""
 
-from actors.conductor.actor import goal_of
 from protocol.effects.changes import action_of
 from protocol.messages.changes import ChangeServer
 from sim.cases.workload import Wish
@@ -24,4 +23,4 @@ def epochs_of(account: Account) -> dict[int, str]:
 
 def wish(order: Wish) -> str:
     """Name what an order asks for."""
-    return action_of(order.change) if isinstance(order, ChangeServer) else str(goal_of(order))
+    return action_of(order.change) if isinstance(order, ChangeServer) else str(order.goal)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 import attrs
 
-from actors.compute.drivers.base import GRACE_S, Power
+from actors.compute.drivers.base import GRACE_S
 from protocol.errors import CellferryError, GuestBusy, HypervisorFailed
+from sim.edges.calls import CHANGES, DURATIONS_S
 from sim.edges.outside import Outside, Turn, live
 from sim.faults import FaultKind
 from sim.history import GuestOff, GuestOn
@@ -20,7 +21,16 @@ from sim.history import GuestOff, GuestOn
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
-    from actors.compute.drivers.base import GuestSpec, GuestState, VolumeConnection
+    from actors.compute.drivers.base import (
+        ConsolePort,
+        GuestMemory,
+        GuestSpec,
+        GuestState,
+        NetworkInfo,
+        Traffic,
+        Uptime,
+        VolumeConnection,
+    )
     from actors.compute.drivers.memory import MemoryDriver
     from sim.chance import Chance
     from sim.history import History
@@ -32,40 +42,6 @@ T = TypeVar("T")
 GOES_ON: Final = 0.5
 BUSY: Final = 0.5
 HALF: Final = 0.5
-
-#: How long each call takes, from and to, in virtual seconds.
-DURATIONS_S: Final[Mapping[str, tuple[float, float]]] = {
-    "guests": (0.01, 0.05),
-    "guest": (0.01, 0.05),
-    "spawn": (2.0, 8.0),
-    "define": (0.1, 0.5),
-    "power_on": (0.1, 0.5),
-    "power_off": (0.5, 2.0),
-    "pause": (0.01, 0.05),
-    "unpause": (0.01, 0.05),
-    "snapshot": (1.0, 5.0),
-    "connect_volume": (0.01, 0.05),
-    "disconnect_volume": (0.01, 0.05),
-    "copy_volume": (0.1, 0.5),
-    "undefine": (0.1, 0.5),
-    "destroy": (0.1, 0.5),
-}
-
-#: Whether a call would change something, given what there is of the guest; of a call that is not here: never.
-_CHANGES: Final[Mapping[str, Callable[[GuestState | None], bool]]] = {
-    "spawn": lambda state: state is None or state.power is not Power.RUNNING,
-    "define": lambda state: state is None or state.power is not Power.RUNNING,
-    "power_on": lambda state: state is not None and state.power is not Power.RUNNING,
-    "power_off": lambda state: state is not None and state.power is not Power.SHUTDOWN,
-    "pause": lambda state: state is not None and state.power is Power.RUNNING,
-    "unpause": lambda state: state is not None and state.power is Power.PAUSED,
-    "snapshot": lambda state: state is not None and state.power is not Power.RUNNING,  # It would make an image.
-    "connect_volume": lambda state: state is not None and state.is_defined,
-    "disconnect_volume": lambda state: state is not None and state.is_defined,
-    "copy_volume": lambda state: state is not None and state.is_defined,
-    "undefine": lambda state: state is not None and state.is_defined,
-    "destroy": lambda state: state is not None,
-}
 
 
 class SimDriver:
@@ -123,6 +99,21 @@ class SimDriver:
         """List all."""
         return await self._call("guests", "", self.inner.guests)
 
+    async def console(self, server: str) -> ConsolePort:
+        """Tell where the guest can be spoken to: nothing is done to it, so nothing fails."""
+        await live(self.process)
+        return await self.inner.console(server)
+
+    async def traffic(self, server: str) -> Traffic | None:
+        """Read the counters of the guest's port."""
+        await live(self.process)
+        return await self.inner.traffic(server)
+
+    async def uptime(self) -> Uptime:
+        """Tell how long the machine has been up: it is asked, and not the hypervisor, so nothing fails."""
+        await live(self.process)
+        return await self.inner.uptime()
+
     async def guest(self, server: str) -> GuestState | None:
         """Find one."""
         return await self._call("guest", server, lambda: self.inner.guest(server))
@@ -152,14 +143,29 @@ class SimDriver:
         """Let the guest go on."""
         await self._call("unpause", server, lambda: self.inner.unpause(server))
 
+    async def suspend(self, server: str) -> None:
+        """Save where the guest is, and end it; one that breaks off may have held it, and saved nothing."""
+        await self._call("suspend", server, lambda: self.inner.suspend(server), lambda: self.inner.pause(server))
+
     async def snapshot(self, server: str) -> AsyncGenerator[bytes, None]:
         """Give the disk; a process that was killed reads no further."""
-        turn = self._outside.turn("snapshot", server)
+        async for chunk in self._disk("snapshot", server, self.inner.snapshot):
+            yield chunk
+
+    async def live_snapshot(self, server: str) -> AsyncGenerator[bytes, None]:
+        """Give the disk as it is at an instant."""
+        async for chunk in self._disk("live_snapshot", server, self.inner.live_snapshot):
+            yield chunk
+
+    async def _disk(
+        self, call: str, server: str, read: Callable[[str], AsyncGenerator[bytes, None]]
+    ) -> AsyncGenerator[bytes, None]:
+        turn = self._outside.turn(call, server)
         await live(self.process)
         self._refuse(turn)
         await self._outside.wait(turn, self._outside.pace(turn, slow=FaultKind.DRIVER_SLOW), self.process)
         try:
-            async with aclosing(self.inner.snapshot(server)) as chunks:
+            async with aclosing(read(server)) as chunks:
                 async for chunk in chunks:
                     await live(self.process)
                     yield chunk
@@ -179,6 +185,42 @@ class SimDriver:
     async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         """Copy a volume, and have the guest write to both."""
         await self._call("copy_volume", server, lambda: self.inner.copy_volume(server, volume, connection))
+
+    async def save(self, server: str) -> GuestMemory:
+        """Stop the guest where it is."""
+        return await self._call("save", server, lambda: self.inner.save(server))
+
+    async def restore(self, server: str, *, permit: int) -> None:
+        """Let it go on."""
+        await self._call("restore", server, lambda: self.inner.restore(server, permit=permit))
+
+    async def receive(self, spec: GuestSpec, memory: GuestMemory) -> GuestState:
+        """Let it go on here."""
+        return await self._call("receive", spec.server, lambda: self.inner.receive(spec, memory))
+
+    async def prepare_disk(self, server: str, image: str) -> None:
+        """Make another disk."""
+        await self._call("prepare_disk", server, lambda: self.inner.prepare_disk(server, image))
+
+    async def replace_disk(self, server: str) -> None:
+        """Put it in the guest's disk's place."""
+        await self._call("replace_disk", server, lambda: self.inner.replace_disk(server))
+
+    async def restore_disk(self, server: str) -> None:
+        """Put the former one there again."""
+        await self._call("restore_disk", server, lambda: self.inner.restore_disk(server))
+
+    async def keep_disk(self, server: str) -> None:
+        """Forget the former one."""
+        await self._call("keep_disk", server, lambda: self.inner.keep_disk(server))
+
+    async def apply_network(self, server: str, info: NetworkInfo) -> None:
+        """Apply the guest's ports again, or tell it of them."""
+        await self._call("apply_network", server, lambda: self.inner.apply_network(server, info))
+
+    async def networks(self, server: str) -> tuple[NetworkInfo, ...]:
+        """Tell what was last done about them."""
+        return await self._call("networks", server, lambda: self.inner.networks(server))
 
     async def undefine(self, server: str) -> None:
         """Stop and forget the guest, keep its disk."""
@@ -203,7 +245,7 @@ class SimDriver:
         due_s = anyio.current_time() + pace.takes_s
         try:
             await self._outside.wait(turn, pace, self.process)
-            if turn.call in _CHANGES:
+            if turn.call in CHANGES:
                 self._outside.calling(turn, process=self._name)
             await live(self.process)
             result = await self._act(turn, act, half)
@@ -217,7 +259,7 @@ class SimDriver:
         fault = self._outside.strike(FaultKind.DRIVER_REFUSES, turn)
         if fault is None:
             return
-        would_change = _CHANGES.get(turn.call, _never)(self._state(turn.about))
+        would_change = CHANGES.get(turn.call, _never)(self._state(turn.about))
         self._outside.note(fault, turn, mattered=would_change, process=self._name)
         is_busy = self._outside.hits(BUSY, "busy", turn)
         error = GuestBusy(server=turn.about, host=self._host, reason="the hypervisor is busy") if is_busy else None
@@ -227,7 +269,7 @@ class SimDriver:
 
     async def _act(self, turn: Turn, act: Callable[[], Awaitable[T]], half: Callable[[], Awaitable[Any]] | None) -> T:
         """Do what a call is for, one at a time for a server, and record it."""
-        if turn.call not in _CHANGES:
+        if turn.call not in CHANGES:
             result = await act()
             self._outside.called(turn, process=self._name)
             return result
@@ -283,7 +325,7 @@ class SimDriver:
         due_s: float,
         losses: int,
     ) -> None:
-        if self.process is None or not self.process.is_cut or turn.call not in _CHANGES:
+        if self.process is None or not self.process.is_cut or turn.call not in CHANGES:
             return
         if not self._outside.hits(GOES_ON, "goes on", turn):
             return
@@ -326,7 +368,7 @@ def _never(_state: GuestState | None) -> bool:
 
 def _is_on(state: GuestState | None) -> bool:
     """Tell whether a guest runs; one that is paused has not stopped."""
-    return state is not None and state.power is not Power.SHUTDOWN
+    return state is not None and state.power.is_on
 
 
 def _lasting(state: GuestState | None) -> GuestState | None:

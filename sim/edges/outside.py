@@ -10,6 +10,7 @@ import attrs
 
 from protocol.envelope import Key
 from sim.history import Begun, Called, Calling, Carried, Handed
+from sim.slowed import Slowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +112,7 @@ class Outside:
         name = process.name if process else ""
         watch = Impatience(self.history, name)
         self.history.listeners.append(watch.hear)
+        self.history.record(Slowed(process=name, where=self._where, call=turn.call))
         is_waited_for = False
         try:
             await anyio.sleep(fault.amount_s)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from actors.kernel.ports import Accepted, Fresh
-from protocol.effects.registry import Moment, apply, gather
+from protocol.effects.registry import Moment, Refused, apply, gather
 from protocol.errors import (
     CellferryError,
     Expired,
@@ -49,6 +49,10 @@ def _nothing(_request: Any, _moment: Moment) -> None:
 
 def _as_it_is(_request: Any, result: Any, _moment: Moment) -> Any:
     return result
+
+
+def _is_outcome(command: Command, error: CellferryError) -> bool:
+    return command.key.is_plain and not error.is_retryable and not isinstance(error, _NO_OUTCOME)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +139,7 @@ class Actor:
             if isinstance(request, Close):
                 reply = self._close(question, request)
             elif kind in self.effects or kind is Poison:
-                reply = self._transact(request, question.command)
+                reply = self._transact(request, question)
             elif (handler := self.ensurings.get(kind)) is not None:
                 found = self._ensure(handler, question)
                 if found is None:
@@ -178,8 +182,8 @@ class Actor:
         )  # fmt: skip
         return reply_of(Done())
 
-    def _transact(self, request: Request[Any], command: Command | None) -> Reply:
-        verdict = _FRESH
+    def _transact(self, request: Request[Any], question: Question) -> Reply:
+        verdict, command = _FRESH, question.command
         if command is not None:
             found = self._look(command)
             if type(found) is Reply:
@@ -189,8 +193,10 @@ class Actor:
         is_unsure = self.setting.check_store(self.name)
         # Here nothing rolls back: what is to fail when all is done must not begin.
         self._strike(command, DIRTY)
-        reply = reply_of(self.carry_out(request, self.moment(command, verdict)))
-        if command is not None:
+        value = self.carry_out(request, self.moment(command, verdict, str(question.asker.cell)))
+        is_refused = isinstance(value, Refused)
+        reply = refusal_of(value.error, cell=self._path) if is_refused else reply_of(value)
+        if command is not None and (not is_refused or _is_outcome(command, value.error)):
             self._settle(command, reply)
         if is_unsure:
             raise self.setting.unsure(self.name)
@@ -202,18 +208,20 @@ class Actor:
             return Done()
         needs, rows = gather(request, self.rows.load)
         changes, value = apply(rows, request, moment, needs=needs)
-        if changes.puts or changes.drops:
+        if changes.has_rows:
             self.rows.save(changes)
+        if changes.has_rows or changes.tells:
             self.tell(changes)
         return value
 
-    def moment(self, command: Command | None, verdict: Fresh) -> Moment:
+    def moment(self, command: Command | None, verdict: Fresh, sender: str = "") -> Moment:
         """Tell when and where a command is carried out."""
         return Moment(
             now_us=EPOCH_US + self.setting.agenda.now_ns // 1000,
             cell=self._path,
             key=command.text if command is not None else "",
             undoes_nothing=verdict.undoes_nothing,
+            sender=sender,
         )
 
     def _strike(self, command: Command | None, how: str) -> None:
@@ -257,8 +265,7 @@ class Actor:
     def _remembered(self, command: Command | None, error: CellferryError) -> Reply:
         """Store what a plain call is refused with, so that the same call is always refused alike; a step's is not."""
         refusal = refusal_of(error, cell=self._path)
-        is_outcome = not error.is_retryable and not isinstance(error, _NO_OUTCOME)
-        if command is None or not command.key.is_plain or not is_outcome:
+        if command is None or not _is_outcome(command, error):
             return refusal
         try:
             is_unsure = self.setting.check_store(self.name)

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.kernel.outbox import BUDGET_S, PAUSE_FIRST_S, PAUSE_MAX_S
 from protocol.cell_path import Address
-from protocol.draft import Changes
+from protocol.draft import need
 from protocol.effects import table
+from protocol.effects.imaging import is_own, surplus
 from protocol.effects.news import news
 from protocol.effects.registry import Moment, apply, gather
 from protocol.errors import CellferryError, ImageDamaged, revive
+from protocol.messages.imaging import PublishSnapshot, RotateBackups, WithdrawSnapshot
 from protocol.messages.partners import DeleteImage, VerifyImage
-from protocol.records import Server
+from protocol.messages.root import RegisterHost
+from protocol.records import BlockDevice, Fault, Image, Server
 from sim.inner.actors import Actor, Ensuring, Working
+from sim.inner.memory import Command
 from sim.inner.patience import Patience
 from sim.inner.stores import SIZE_BYTES, digest_of_disk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from protocol.cell_path import CellPath
+    from protocol.draft import Changes, News
     from protocol.requests import Request
     from sim.inner.memory import Reply
     from sim.inner.messages import Question
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 
 #: How long news may lie in an outbox before it is sent: of one row's, only the newest that lies there goes.
 LINGER_S: Final = (0.001, 0.5)
+#: Changes of these are news.
+TOLD_OF: Final = frozenset({Server, BlockDevice, Fault})
 
 
 class Cell(Actor):
@@ -37,7 +46,9 @@ class Cell(Actor):
         super().__init__(Address(cell, "cell"), setting)
         self._root = root or self
         self.effects = frozenset((*table.CELL, *(table.ROOT if root is None else ())))
-        self.outbox: list[tuple[Server, bool]] = []  # A row, and whether it is gone.
+        self.outbox: list[News] = []
+        self.conductor_of: Callable[[], Actor] | None = None  # The root's cell hands orders on to one.
+        self._moment = Moment(now_us=0, cell=self._path, key="")
         self._asked: Question | None = None
         self._is_pumping = False
         self._pause_s = PAUSE_FIRST_S
@@ -49,43 +60,45 @@ class Cell(Actor):
 
     def tell(self, changes: Changes) -> None:
         """Put into the outbox what the root is to hear of."""
-        for row in changes.puts:
-            if type(row) is Server:
-                self._put_out(row, is_gone=False)
-        for row in changes.drops:
-            if type(row) is Server:
-                self._put_out(row, is_gone=True)
+        if changes.tells or any(type(row) in TOLD_OF for row in (*changes.puts, *changes.drops)):
+            for item in news(changes, self._moment):
+                if not isinstance(item.request, RegisterHost):  # Hosts are told of once, when the world is made.
+                    self._put_out(item)
 
-    def _put_out(self, row: Server, *, is_gone: bool) -> None:
+    def _put_out(self, item: News) -> None:
         # Never in the place of newer news: which of the two is newer, the root is to find out.
         waiting = self.outbox
         for at in range(len(waiting) - 1, 0 if self._asked else -1, -1):
-            older, _ = waiting[at]
-            if older.uuid == row.uuid:
-                if (older.generation, older.version) <= (row.generation, row.version):
-                    waiting[at] = row, is_gone
+            older = waiting[at]
+            if older.id == item.id or (item.about and older.about == item.about):
+                if older.rank <= item.rank:
+                    waiting[at] = item
                     return
                 break
-        waiting.append((row, is_gone))
+        waiting.append(item)
         if not self._is_pumping:
             self._is_pumping = True
             low, high = LINGER_S
-            linger_s = low + (high - low) * self.setting.chance.uniform("linger", self.name, row.uuid, row.version)
+            linger_s = low + (high - low) * self.setting.chance.uniform("linger", self.name, _name(item), item.rank)
             self.process.later(linger_s, self._pump)
 
     def _pump(self) -> None:
         self._is_pumping = bool(self.outbox)
         if not self.outbox:
             return
-        row, is_gone = self.outbox[0]
-        changes = Changes(drops=(row,)) if is_gone else Changes(puts=(row,))
-        found = news(changes, Moment(now_us=0, cell=self._path, key=""))
-        root = self._root
+        item, receiver = self.outbox[0], self._receiver(self.outbox[0])
         self._asked = self.setting.network.ask(
-            self, found[0].request, to=root.process, cell=root.cell, receive=root.receive,
-            about=f"news:{self.name}:{row.uuid}:{row.version}", budget_s=BUDGET_S, server=row.uuid,
+            self, item.request, to=receiver.process, cell=receiver.cell, receive=receiver.receive,
+            about=f"news:{self.name}:{_name(item)}:{item.rank}", budget_s=BUDGET_S, server=item.server,
+            command=Command(item.key, str(item.key), item.server, 0, item.request) if item.key else None,
         )  # fmt: skip
         self._patience.begin(self._asked)
+
+    def _receiver(self, item: News) -> Actor:
+        if item.target == self._root.me:
+            return self._root
+        assert self.conductor_of is not None, "only the root's cell tells others than the root"
+        return self.conductor_of()
 
     def _drop_pump(self) -> None:
         self._asked, self._is_pumping = None, False
@@ -121,13 +134,17 @@ class Cell(Actor):
         self._give_up(question)
 
 
+def _name(item: News) -> str:
+    return item.about or item.id
+
+
 class ImageActor(Actor):
     """The actor that owns images."""
 
     def __init__(self, root: CellPath, setting: Setting, stores: Stores) -> None:
         super().__init__(Address(root, "image"), setting)
         self._stores = stores
-        self.effects = frozenset(table.IMAGE) - {VerifyImage, DeleteImage}
+        self.effects = frozenset(table.IMAGE) - self.ensurings.keys()
 
     @cached_property
     def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
@@ -135,9 +152,12 @@ class ImageActor(Actor):
         return {
             VerifyImage: Ensuring(ensure=self._compare, settle=self._enter),
             DeleteImage: Ensuring(ensure=self._remove, settle=self._enter),
+            PublishSnapshot: Ensuring(ensure=self._compare, settle=self._enter),
+            WithdrawSnapshot: Ensuring(ensure=self._remove_own, settle=self._enter),
+            RotateBackups: Ensuring(ensure=self._remove_old, settle=self._enter),
         }
 
-    def _compare(self, request: VerifyImage, _moment: Moment) -> Working:
+    def _compare(self, request: VerifyImage | PublishSnapshot, _moment: Moment) -> Working:
         look = partial(self._stores.images.get, request.image)
         found = yield from self._stores.image.call("digest", request.image, look, by=self.name)
         expected = f"{request.size_bytes} bytes, sha256 {request.sha256}"
@@ -146,10 +166,22 @@ class ImageActor(Actor):
             raise ImageDamaged(image=request.image, expected=expected, found=actual)
 
     def _remove(self, request: DeleteImage, _moment: Moment) -> Working:
-        delete = partial(self._stores.images.pop, request.image, None)
-        yield from self._stores.image.call("delete", request.image, delete, by=self.name)
+        yield from self._delete(request.image)
 
-    def _enter(self, request: VerifyImage | DeleteImage, _checked: None, moment: Moment) -> Any:
+    def _remove_own(self, request: WithdrawSnapshot, _moment: Moment) -> Working:
+        if is_own(self.rows.find(Image, request.image), request):
+            yield from self._delete(request.image)
+
+    def _remove_old(self, request: RotateBackups, _moment: Moment) -> Working:
+        images = self.rows.load((need(Image, source=request.server),))
+        for image in surplus(tuple(row for row in images if isinstance(row, Image)), request):
+            yield from self._delete(image.id)
+
+    def _delete(self, image: str) -> Working:
+        delete = partial(self._stores.images.pop, image, None)
+        yield from self._stores.image.call("delete", image, delete, by=self.name)
+
+    def _enter(self, request: Request[Any], _checked: None, moment: Moment) -> Any:
         needs, rows = gather(request, self.rows.load)
         changes, value = apply(rows, request, moment, needs=needs)
         self.rows.save(changes)

@@ -10,7 +10,8 @@ import attrs
 
 from protocol.bodies import encode_body
 from protocol.errors import report
-from protocol.messages.servers import ServerBundle
+from protocol.messages.repair import CellHoldings
+from protocol.messages.servers import ServerBundle, Sighting
 from protocol.records import Server
 from protocol.requests import Done
 from protocol.saga import know
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 ENCODED_MAX: Final = 4096
 _SCALARS: Final = (str, int, float, bool, type(None))
-_UNHASHABLE: Final = (ServerBundle, Server)
+_UNHASHABLE: Final = (ServerBundle, Sighting, CellHoldings, Server)
 _DONE: Final = Reply(Done(), encode_body(Done()), is_error=False)
 
 

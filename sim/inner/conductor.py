@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from actors.conductor.actor import DECIDED_S, LET_IN_S, ORDERS, goal_of
+from actors.conductor.actor import DECIDED_S, LET_IN_S, ORDERS
 from actors.kernel.conversation import FOLLOW_S
 from protocol.bodies import encode_body
 from protocol.cell_path import Address
@@ -23,13 +23,14 @@ from protocol.ids import derived_id
 from protocol.journal import Entry, Journal
 from protocol.messages import orders as say
 from protocol.messages.changes import ChangeServer
+from protocol.messages.handing import TakeBuild, TakeOrder
 from protocol.moves.parties import brief_of
 from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
 from protocol.requests import Form
 from sim.history import Journaled, Noted
 from sim.inner.actors import Actor, Ensuring, Working
 from sim.inner.changing import Changing
-from sim.inner.confirming import Confirming
+from sim.inner.chores import Doing
 from sim.inner.conversing import Asking, Run
 from sim.inner.memory import Reply
 from sim.inner.patience import Patience
@@ -87,7 +88,12 @@ class Conductor(Actor):
     @cached_property
     def ensurings(self) -> dict[type[Request[Any]], Ensuring]:
         """List what users ask."""
-        return {order: Ensuring(accept=self._begin, ensure=self._take, is_resumed=False) for order in ORDERS}
+        handed = Ensuring(
+            accept=lambda request, moment: self._begin(request.order, moment), ensure=self._take_handed,
+            is_resumed=False,
+        )  # fmt: skip
+        asked = Ensuring(accept=self._begin, ensure=self._take, is_resumed=False)
+        return {**dict.fromkeys(ORDERS, asked), TakeOrder: handed, TakeBuild: handed}
 
     def receive(self, question: Question) -> None:
         """Take a question; a change of a record waits for nothing else about its server."""
@@ -97,7 +103,7 @@ class Conductor(Actor):
             super().receive(question)
 
     def _begin(self, order: Any, moment: Moment) -> None:
-        goal, conversation = goal_of(order), derived_id(moment.key)
+        goal, conversation = order.goal, derived_id(moment.key)
         others = self.journals.others(order.server, but=conversation)
         admission = admit(goal, server=order.server, others=others)
         if isinstance(admission, TurnAway):
@@ -130,6 +136,13 @@ class Conductor(Actor):
             raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)
 
+    def _take_handed(self, request: TakeOrder | TakeBuild, moment: Moment) -> Working:
+        conversation = derived_id(moment.key)
+        if self.journals.kept[conversation].owner == self.owner:
+            self.start(conversation)
+        yield 0.0
+        return say.Accepted(conversation=conversation, server=request.order.server)
+
     def _pause_s(self, conversation: str) -> float:
         return LOOK_S if conversation in self.running else FOLLOW_S
 
@@ -149,9 +162,9 @@ class Conductor(Actor):
         """Go on with what this slot had; from now on, take over what others let lie, and sweep after all."""
         self.sweep()
         self.process.later(0.0, Tending(self).begin)
-        if after_s := self.setting.layout.confirm_after_s:
-            root = self.actors[Address(self.cell, "cell")]
-            self.process.later(0.0, Confirming(self, root, after_s=after_s).look)
+        root = self.actors[Address(self.cell, "cell")]
+        for chore, after_us in self.setting.layout.waits.chores():
+            Doing(self, root, chore, after_us=after_us).begin()
 
     def adopt(self, conversation: str) -> None:
         """Carry out what is this replica's, unless a mistake of ours has ended it."""

@@ -26,6 +26,7 @@ from protocol.moves.plans import PLANS
 from protocol.requests import Close, Form
 from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command, no_objection
 from sim.inner.agenda import NS_PER_S
+from sim.inner.coding import reply_of
 from sim.inner.fences import is_fenced, stand_in
 from sim.inner.memory import Command, Reply
 
@@ -110,6 +111,9 @@ class Run:
         last = self._journal.entries[-1]
         mine = (Kind.INTENT, send.step.name, send.attempt, send.is_undo)
         if (last.kind, last.step, last.attempt, last.is_undo) != mine:
+            if send.pause_s:
+                self._park(f"{send.step.name}: there was nothing to choose; it is tried again")
+                yield send.pause_s
             yield from self._write(self._entry(Kind.INTENT, send, b""))
         outcome = yield from self._answer(send)
         if outcome is ENDED:
@@ -150,7 +154,8 @@ class Run:
                 # Whoever still has his conversation asks under the next epoch.
                 self._renew()
             elif not send.must_succeed and not is_patient:
-                return send.step.refusal(send.story, error)
+                outcome = send.step.outcome(send.story, error)
+                return outcome if isinstance(outcome, CellferryError) else reply_of(outcome)
             self._park(f"{send.step.name} at {send.address}: {error}")
             if self._is_to_end():
                 return ENDED

@@ -124,7 +124,7 @@ class Start:
             self.process.later(FENCED_PAUSE_S, self.begin)
         else:
             self._pay(confirmed, fence.lift_epoch)
-            self._ask(PayOwed(host=self._host.host, acts=confirmed.owed))
+            self._ask(PayOwed(host=self._host.me, acts=confirmed.owed))
 
     def fail(self, question: Question, error: CellferryError) -> None:
         """Hear that a question went nowhere."""
@@ -157,6 +157,10 @@ class Start:
             hypervisor.stop(owed.server)
         elif owed.act is Owed.DISCONNECT:
             hypervisor.disconnect_volume(owed.server, owed.volume)
+        elif owed.act is Owed.KEEP_DISK:
+            hypervisor.keep_disk(owed.server)
+        elif owed.act is Owed.RESTORE_DISK:
+            hypervisor.restore_disk(owed.server)
         elif owed.act is Owed.DETACH:
             hypervisor.undefine(owed.server)
         else:

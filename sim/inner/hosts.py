@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from actors.compute.drivers.base import GuestSpec, GuestState, Power, VolumeConnection
+from actors.compute.guests import (
+    HELD,
+    applied_network,
+    check_held_state,
+    holdings_of,
+    memory_of,
+    network_of,
+    saved_of,
+)
 from protocol.cell_path import Address, CellPath, host_mailbox
 from protocol.draft import Changes
 from protocol.errors import AlreadyExists, GuestNotFound, PermitRefused, VolumeUnreachable
 from protocol.messages import hosts as say
+from protocol.messages import live, rebuilding
+from protocol.messages.imaging import CaptureDisk
+from protocol.messages.wiring import ApplyNetwork, FindNetwork
 from protocol.records import HeldPermit
 from protocol.requests import Done
 from protocol.states import PowerState
@@ -20,6 +32,10 @@ from sim.inner.outside import Calls
 from sim.inner.stores import SIZE_BYTES, digest_of_disk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.compute.drivers.disk import DiskWitness
+    from actors.compute.guests import Holding
     from protocol.effects.registry import Moment
     from protocol.requests import Request
     from sim.inner.fences import Start
@@ -83,13 +99,25 @@ class Host(Actor):
             say.StopGuest: Ensuring(ensure=self._stop, settle=self._give_back),
             say.ResumeGuest: Ensuring(accept=self._hold, ensure=self._resume, settle=self._settle_resumed),
             say.SnapshotGuest: Ensuring(ensure=self._snapshot),
+            CaptureDisk: Ensuring(ensure=self._capture),
             say.DetachGuest: Ensuring(ensure=self._detach),
             say.ReattachGuest: Ensuring(accept=self._hold_again, ensure=self._reattach),
             say.PowerGuest: Ensuring(accept=self._check_held, ensure=self._power),
             say.ConnectVolume: Ensuring(ensure=self._connect),
             say.CopyVolume: Ensuring(ensure=self._copy),
             say.DisconnectVolume: Ensuring(ensure=self._disconnect),
+            live.SaveGuest: Ensuring(ensure=self._save, settle=self._give_back_saved),
+            live.RestoreGuest: Ensuring(accept=self._hold, ensure=self._restore, settle=self._settle_resumed),
+            live.ReceiveDisk: Ensuring(ensure=self._receive_disk),
+            live.ReceiveGuest: Ensuring(accept=self._hold, ensure=self._receive),
+            rebuilding.PrepareDisk: Ensuring(ensure=self._prepare_disk),
+            rebuilding.ReplaceDisk: Ensuring(ensure=self._replace_disk),
+            rebuilding.RestoreDisk: Ensuring(ensure=self._restore_disk),
+            rebuilding.KeepDisk: Ensuring(ensure=self._keep_disk),
+            ApplyNetwork: Ensuring(ensure=self._apply_network),
+            FindNetwork: Ensuring(ensure=self._find_network),
             say.ShowGuest: Ensuring(ensure=self._tell_of),
+            say.FindGuest: Ensuring(ensure=self._find),
         }
 
     # --- proofs ----------------------------------------------------------------------------------------------
@@ -115,7 +143,7 @@ class Host(Actor):
 
     # --- permits ---------------------------------------------------------------------------------------------
 
-    def _hold(self, request: say.SpawnGuest | say.ResumeGuest, moment: Moment) -> None:
+    def _hold(self, request: Holding, moment: Moment) -> None:
         if moment.undoes_nothing:
             return
         held = self._held(request.server)
@@ -129,7 +157,7 @@ class Host(Actor):
         if request.holds_permit:
             self._put(HeldPermit(server=request.server, number=request.permit))
 
-    def _check_held(self, request: say.PowerGuest | say.StopGuest, moment: Moment) -> None:
+    def _check_held(self, request: say.PowerGuest | say.StopGuest | live.SaveGuest, moment: Moment) -> None:
         if moment.undoes_nothing:
             return
         held = self._held(request.server)
@@ -141,7 +169,9 @@ class Host(Actor):
         self._put(HeldPermit(server=request.server, number=None, former_power=report.power_state))
         return report
 
-    def _settle_resumed(self, request: say.ResumeGuest, report: say.GuestReport, moment: Moment) -> say.GuestReport:
+    def _settle_resumed(
+        self, request: say.ResumeGuest | live.RestoreGuest, report: say.GuestReport, moment: Moment
+    ) -> say.GuestReport:
         if not moment.undoes_nothing:
             self._put(HeldPermit(server=request.server, number=request.permit))
         return report
@@ -160,10 +190,12 @@ class Host(Actor):
     # --- life ------------------------------------------------------------------------------------------------
 
     def _spawn(self, request: say.SpawnGuest, _moment: Moment) -> Working:
-        spec = self._spec(request)
+        return (yield from self._make(self._spec(request)))
+
+    def _make(self, spec: GuestSpec) -> Working:
         if self.hypervisor.needs_image(spec):
-            yield from self.stores.image.call("read", request.image, lambda: None, by=self.name)
-        half = partial(self.hypervisor.keep_disk, spec)
+            yield from self.stores.image.call("read", spec.image or "", lambda: None, by=self.name)
+        half = partial(self.hypervisor.keep_made_disk, spec)
         return _report((yield from self._call("spawn", spec.server, self.hypervisor.spawn, spec, half=half)))
 
     def _destroy(self, request: say.DestroyGuest, _moment: Moment) -> Working:
@@ -194,23 +226,42 @@ class Host(Actor):
         guest = self.hypervisor.guest(request.server)
         if guest is None:
             return say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
-        if request.is_powered_on and guest.is_defined and not moment.undoes_nothing:
-            yield from self._call("power_on", request.server, self.hypervisor.power_on, request.server, request.permit)
+        is_held = request.state in HELD
+        if guest.is_defined and not moment.undoes_nothing and (guest.power.is_on or not is_held):
+            yield from self._bring(request)
         return self._show(request.server)
+
+    def _bring(self, request: say.ResumeGuest | say.PowerGuest) -> Working:
+        server = request.server
+        match request.state:
+            case PowerState.RUNNING:
+                yield from self._call("power_on", server, self.hypervisor.power_on, server, request.permit)
+            case PowerState.PAUSED:
+                yield from self._call("pause", server, self.hypervisor.hold, server, Power.PAUSED)
+            case PowerState.SUSPENDED:
+                half = partial(self.hypervisor.hold, server, Power.PAUSED)
+                yield from self._call("suspend", server, self.hypervisor.hold, server, Power.SUSPENDED, half=half)
+            case _:
+                pass
 
     def _power(self, request: say.PowerGuest, moment: Moment) -> Working:
         if moment.undoes_nothing:
             guest = self.hypervisor.guest(request.server)
             return _report(guest) if guest else say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
-        if request.is_powered_on:
-            yield from self._call("power_on", request.server, self.hypervisor.power_on, request.server, request.permit)
-        else:
+        if request.state is PowerState.SHUTDOWN:
             yield from self._call("power_off", request.server, self._off, request.server)
+        else:
+            check_held_state(self._show(request.server), request)
+            yield from self._bring(request)
         return self._show(request.server)
 
     def _tell_of(self, request: say.ShowGuest, _moment: Moment) -> Working:
         yield from ()
         return self._show(request.server)
+
+    def _find(self, request: say.FindGuest, _moment: Moment) -> Working:
+        yield from ()
+        return holdings_of(self.hypervisor.guest(request.server))
 
     def _off(self, server: str) -> None:
         self.hypervisor.stop(server)
@@ -218,7 +269,13 @@ class Host(Actor):
     # --- disks and volumes -----------------------------------------------------------------------------------
 
     def _snapshot(self, request: say.SnapshotGuest, _moment: Moment) -> Working:
-        content = yield from self._call("snapshot", request.server, self.hypervisor.snapshot, request.server)
+        return (yield from self._keep("snapshot", request, self.hypervisor.snapshot))
+
+    def _capture(self, request: CaptureDisk, _moment: Moment) -> Working:
+        return (yield from self._keep("live_snapshot", request, self.hypervisor.live_snapshot))
+
+    def _keep(self, call: str, request: say.SnapshotGuest | CaptureDisk, read: Callable[[str], DiskWitness]) -> Working:
+        content = yield from self._call(call, request.server, read, request.server)
         keep = partial(self.stores.images.__setitem__, request.image, content)
         yield from self.stores.image.call("write", request.image, keep, by=self.name)
         return say.SnapshotTaken(size_bytes=SIZE_BYTES, sha256=digest_of_disk(content))
@@ -251,6 +308,58 @@ class Host(Actor):
         yield from self._call("copy_volume", request.server, copy, request.server, request.volume, connection)
         return Done()
 
+    def _save(self, request: live.SaveGuest, moment: Moment) -> Working:
+        self._check_held(request, attrs.evolve(moment, undoes_nothing=False))
+        return saved_of((yield from self._call("save", request.server, self.hypervisor.save, request.server)))
+
+    def _give_back_saved(self, request: live.SaveGuest, saved: live.SavedGuest, _moment: Moment) -> live.SavedGuest:
+        self._put(HeldPermit(server=request.server, number=None, former_power=PowerState.RUNNING))
+        return saved
+
+    def _restore(self, request: live.RestoreGuest, moment: Moment) -> Working:
+        guest = self.hypervisor.guest(request.server)
+        if guest is None or not guest.is_defined:
+            return say.GuestReport(power_state=PowerState.NOSTATE, permit=None)
+        if not moment.undoes_nothing:
+            restore = self.hypervisor.restore
+            yield from self._call("restore", request.server, restore, request.server, request.permit)
+        return self._show(request.server)
+
+    def _receive_disk(self, request: live.ReceiveDisk, _moment: Moment) -> Working:
+        yield from self._make(self._spec(request))
+        return Done()
+
+    def _receive(self, request: live.ReceiveGuest, _moment: Moment) -> Working:
+        spec, memory = self._spec(request), memory_of(request.memory)
+        return _report((yield from self._call("receive", spec.server, self.hypervisor.receive, spec, memory)))
+
+    def _prepare_disk(self, request: rebuilding.PrepareDisk, _moment: Moment) -> Working:
+        yield from self.stores.image.call("read", request.image, lambda: None, by=self.name)
+        prepare = self.hypervisor.prepare_disk
+        yield from self._call("prepare_disk", request.server, prepare, request.server, request.image)
+        return Done()
+
+    def _replace_disk(self, request: rebuilding.ReplaceDisk, _moment: Moment) -> Working:
+        yield from self._call("replace_disk", request.server, self.hypervisor.replace_disk, request.server)
+        return Done()
+
+    def _restore_disk(self, request: rebuilding.RestoreDisk, _moment: Moment) -> Working:
+        yield from self._call("restore_disk", request.server, self.hypervisor.restore_disk, request.server)
+        return Done()
+
+    def _keep_disk(self, request: rebuilding.KeepDisk, _moment: Moment) -> Working:
+        yield from self._call("keep_disk", request.server, self.hypervisor.keep_disk, request.server)
+        return Done()
+
+    def _apply_network(self, request: ApplyNetwork, _moment: Moment) -> Working:
+        apply = self.hypervisor.apply_network
+        yield from self._call("apply_network", request.server, apply, request.server, network_of(request))
+        return Done()
+
+    def _find_network(self, request: FindNetwork, _moment: Moment) -> Working:
+        yield from ()
+        return applied_network(self.hypervisor.networks(request.server))
+
     def _call(self, call: str, server: str, work: Any, *arguments: Any, half: Any = None) -> Working:
         return (yield from self.calls.call(call, server, partial(work, *arguments), half))
 
@@ -260,7 +369,7 @@ class Host(Actor):
             raise GuestNotFound(server=server, host=self.host)
         return _report(guest)
 
-    def _spec(self, request: say.SpawnGuest | say.ReattachGuest) -> GuestSpec:
+    def _spec(self, request: say.SpawnGuest | say.ReattachGuest | live.ReceiveDisk | live.ReceiveGuest) -> GuestSpec:
         return GuestSpec(
             server=request.server, name=request.name, vcpus=request.flavor.vcpus,
             memory_mb=request.flavor.memory_mb, disk_gb=request.flavor.disk_gb, image=request.image or None,

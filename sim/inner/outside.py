@@ -20,10 +20,18 @@ T = TypeVar("T")
 DURATIONS_S: Final = {
     "spawn": (2.0, 8.0),
     "snapshot": (1.0, 5.0),
+    "live_snapshot": (1.0, 5.0),
     "power_off": (0.5, 2.0),
     "define": (0.1, 0.5),
     "power_on": (0.1, 0.5),
     "copy_volume": (0.1, 0.5),
+    "save": (0.1, 0.5),
+    "restore": (0.1, 0.5),
+    "receive": (0.1, 0.5),
+    "prepare_disk": (2.0, 8.0),
+    "replace_disk": (0.1, 0.5),
+    "restore_disk": (0.1, 0.5),
+    "keep_disk": (0.1, 0.5),
     "undefine": (0.1, 0.5),
     "destroy": (0.1, 0.5),
 }

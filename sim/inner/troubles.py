@@ -164,7 +164,7 @@ class Troubles:
                 continue
             died = [server for server in host.hypervisor.running() if fault.other in {"", server}]
             for server in died:
-                host.hypervisor.stop(server)
+                host.hypervisor.die(server)
                 self._setting.history.record(GuestOff(process=host.name, host=name, server=server))
             text = f"{', '.join(died) or 'nobody'} died on {name}"
             self._setting.injector.note(fault, mattered=bool(died), text=text)
@@ -180,7 +180,7 @@ class Troubles:
             # Also what the hypervisor has only just done by itself.
             died = host.hypervisor.running()
             for server in died:
-                host.hypervisor.stop(server)
+                host.hypervisor.die(server)
                 self._setting.history.record(GuestOff(process=host.name, host=name, server=server))
             is_gone = fault.kind is FaultKind.HOST_GONE
             if is_gone:

@@ -11,9 +11,10 @@ from actors.observing import PARTNERS
 from protocol.cell_path import Address
 from protocol.draft import Changes
 from protocol.effects import table
-from protocol.effects.registry import Moment
+from protocol.effects.registry import Moment, apply
+from protocol.messages.capacity import AddHost
 from protocol.messages.fencing import LiftFence, SetFence
-from protocol.records import CELL_RECORDS, ROOT_RECORDS, HostMapping, Image, Volume
+from protocol.records import CELL_RECORDS, ROOT_RECORDS, HostFence, HostMapping, Image, Volume
 from protocol.truth import BootTruth, CellTruth, GuestTruth, Truth, VolumeTruth
 from sim.history import History
 from sim.inner.agenda import NS_PER_S
@@ -64,6 +65,7 @@ class InnerWorld:
         self._make_hosts()
         self._turn = 0
         self.conductors = [self.conductor(replica) for replica in layout.conductor_names]
+        self.root.conductor_of = self.active_conductor
         for conductor in self.conductors:
             conductor.begin()
         self.users = Users(self.setting, layout.root, self.active_conductor)
@@ -105,7 +107,9 @@ class InnerWorld:
             host.start = Start(host, self.root)
             self.lookouts[name] = Lookout(host, self.cells[cell])
             self._enter(host)
-            self.cells[cell].rows.save(Changes(puts=(self.layout.host_record(name),)))
+            moment = Moment(now_us=self.setting.now_us(), cell=str(cell), key="")
+            changes, _ = apply((), AddHost.of(self.layout.host_record(name)), moment)
+            self.cells[cell].rows.save(changes)
             self.root.rows.save(Changes(puts=(HostMapping(host=name, cell=str(cell)),)))
 
     def conductor(self, mailbox: str) -> Conductor:
@@ -183,6 +187,8 @@ class InnerWorld:
         """Tell whether nothing is left to do."""
         if self.store.open or self.users.waiting or any(cell.outbox for cell in self.cells.values()):
             return False
+        if any(isinstance(row, HostFence) and row.lift_epoch is not None for row in self.root.rows.all(HostFence)):
+            return False
         return not any(conductor.running for conductor in self.conductors)
 
     def forget(self) -> None:
@@ -248,7 +254,9 @@ def _guest(host: str, cell: CellPath, state: GuestState) -> GuestTruth:
     boots = witness.boots if witness else ()
     return GuestTruth(
         server=state.server, host=host, cell=cell, is_defined=state.is_defined,
-        is_running=state.power is not Power.SHUTDOWN, has_disk=state.has_disk, permit=state.permit,
-        volumes=state.volumes, counter=witness.counter if witness else 0,
+        is_running=state.power.is_on, is_paused=state.power is Power.PAUSED,
+        is_suspended=state.power is Power.SUSPENDED, has_disk=state.has_disk, has_spare_disk=state.has_spare,
+        permit=state.permit, volumes=state.volumes, counter=witness.counter if witness else 0,
         boots=tuple(BootTruth(host=boot.host, permit=boot.permit, number=boot.number) for boot in boots),
+        image=witness.image if witness else "",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from sim.cases.workload import IMAGE
 from sim.faults import Family, Fault, FaultKind
 from sim.inner.troubles import LONGEST_S, Troubles
 from sim.inner.world import InnerWorld
-from sim.stages.loop import PATIENCE_S, sleeping
+from sim.stages.loop import PATIENCE_S, sleeping, stray
 from sim.stages.stage import NotOffered
 
 if TYPE_CHECKING:
@@ -155,9 +155,21 @@ class InnerStage:
         fault = Fault(kind=FaultKind.PAUSE_AT, name=f"held-{self._held}", where=process, point=at)
         return InnerHold(self, self._troubles, fault)
 
-    def plant(self, cell: CellPath, *rows: Record) -> None:
-        """Write rows straight into a cell's store."""
-        self.world.cells[cell].rows.save(Changes(puts=rows))
+    def plant(self, process: str, *rows: Record) -> None:
+        """Write rows straight into the store of a cell or a partner."""
+        self._save(process, Changes(puts=rows))
+
+    def unplant(self, process: str, *rows: Record) -> None:
+        """Take rows straight out of the store of a cell or a partner."""
+        self._save(process, Changes(drops=rows))
+
+    def _save(self, process: str, changes: Changes) -> None:
+        actors = (*self.world.cells.values(), *self.world.partners.values())
+        next(actor for actor in actors if actor.name == process).rows.save(changes)
+
+    async def leave(self, host: str, server: str) -> None:
+        """Make a guest of a server that does not run."""
+        self.world.hosts[host].hypervisor.spawn(stray(server))
 
     def heal(self) -> None:
         """End all faults."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 import attrs
 
+from actors.compute.drivers.base import GuestSpec
 from actors.store.records import save
 from protocol.draft import Changes
 from sim import clock
-from sim.cases.workload import IMAGE
+from sim.cases.workload import IMAGE, TINY
 from sim.chance import Chance
 from sim.director import Director
 from sim.faults import Family, Fault, FaultKind
@@ -58,6 +59,14 @@ def sleeping() -> tuple[Fault, ...]:
     return tuple(Fault(kind=kind, name=f"sleeping-{kind}", at_s=math.inf) for kind in wanted)
 
 
+def stray(server: str) -> GuestSpec:
+    """Describe a guest of a server that nobody has ordered."""
+    return GuestSpec(
+        server=server, name=server, vcpus=TINY.vcpus, memory_mb=TINY.memory_mb, disk_gb=TINY.disk_gb, image=IMAGE,
+        volumes=(), permit=0, is_powered_on=False,
+    )  # fmt: skip
+
+
 @attrs.frozen
 class Certain(Chance):
     """Chances as always, but for how hypervisors fail: as the scenario says."""
@@ -74,12 +83,13 @@ class WorldStage:
     look_s = LOOK_S
 
     def __init__(
-        self, layout: Layout, *, seed: int, pace: float, wire: Wire | None = None, inbox: Inbox | None = None
-    ) -> None:
+        self, layout: Layout, *, seed: int, pace: float, wires: Callable[[str], Wire] | None = None,
+        inbox: Inbox | None = None,
+    ) -> None:  # fmt: skip
         """Make a cloud that does not run yet."""
         self.layout = layout
         self.cuts = Cuts()
-        self.world = World(layout, seed=seed, plan=(*sleeping(), self.cuts), pace=pace, wire=wire, inbox=inbox)
+        self.world = World(layout, seed=seed, plan=(*sleeping(), self.cuts), pace=pace, wires=wires, inbox=inbox)
         self.world.chance = Certain(seed)
         self.director = Director(self.world)
         self.history = self.world.history
@@ -193,9 +203,17 @@ class WorldStage:
         """Refuse: nobody stands still in real time."""
         raise NotOffered(self, f"actors that stand still, as {process} at {at}")
 
-    def plant(self, cell: CellPath, *rows: Record) -> None:
-        """Write rows straight into a cell's store."""
-        self.world.disks[f"{cell}/cell"].plant(save, Changes(puts=rows))
+    def plant(self, process: str, *rows: Record) -> None:
+        """Write rows straight into the store of a cell or a partner."""
+        self.world.disks[process].plant(save, Changes(puts=rows))
+
+    def unplant(self, process: str, *rows: Record) -> None:
+        """Take rows straight out of the store of a cell or a partner."""
+        self.world.disks[process].plant(save, Changes(drops=rows))
+
+    async def leave(self, host: str, server: str) -> None:
+        """Make a guest of a server that does not run."""
+        await self.world.drivers[host].spawn(stray(server))
 
     def heal(self) -> None:
         """End all faults, mend what they have broken, and let later ones strike again."""

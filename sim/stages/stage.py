@@ -102,8 +102,16 @@ class Stage(Protocol):
         """Have a process stand still when a conversation passes a point; at `at` empty now."""
         ...
 
-    def plant(self, cell: CellPath, *rows: Record) -> None:
-        """Write rows straight into a cell's store, as no actor would."""
+    def plant(self, process: str, *rows: Record) -> None:
+        """Write rows straight into the store of a cell or a partner, as no actor would."""
+        ...
+
+    def unplant(self, process: str, *rows: Record) -> None:
+        """Take rows straight out of the store of a cell or a partner."""
+        ...
+
+    async def leave(self, host: str, server: str) -> None:
+        """Make a guest of a server that does not run, with a disk of its own, as no actor would."""
         ...
 
     def heal(self) -> None:

@@ -32,14 +32,25 @@ class How(StrEnum):
 
 #: Which commands make a host call its hypervisor.
 ASKED_BY: Final = {
-    "spawn": ("spawn_guest",),
+    "spawn": ("spawn_guest", "receive_disk"),
     "define": ("reattach_guest",),
     "power_on": ("resume_guest", "power_guest"),
     "power_off": ("stop_guest", "power_guest"),
+    "pause": ("resume_guest", "power_guest"),
+    "suspend": ("resume_guest", "power_guest"),
     "snapshot": ("snapshot_guest",),
+    "live_snapshot": ("capture_disk",),
     "connect_volume": ("connect_volume",),
     "disconnect_volume": ("disconnect_volume",),
     "copy_volume": ("copy_volume",),
+    "apply_network": ("apply_network",),
+    "save": ("save_guest",),
+    "restore": ("restore_guest",),
+    "receive": ("receive_guest",),
+    "prepare_disk": ("prepare_disk",),
+    "replace_disk": ("replace_disk",),
+    "restore_disk": ("restore_disk",),
+    "keep_disk": ("keep_disk",),
     "undefine": ("detach_guest",),
     "destroy": ("destroy_guest",),
 }

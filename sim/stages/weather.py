@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sim.checkers.mirrors import RESTORED
 from sim.faults import Fault, FaultKind
+from sim.history import Noted
 from sim.refusals import Refusal
 from sim.stages.loop import LoopStage
 from sim.stages.names import actor_of, end_of, link_between, point_named
@@ -159,6 +161,16 @@ class Weather:
             where=actor_of(stage.layout, actor), amount_s=by_s,
         )  # fmt: skip
         self._add(fault)
+
+    def unplant(self, owner: str, *rows: Record) -> None:
+        """Take rows out of a cell's or a partner's store: it was set back to an older image, which has not got them.
+
+        With what `plant` puts there in their place, any older state can be made.
+        """
+        self.is_calm = False
+        actor = actor_of(self.stage.layout, owner)
+        self.stage.history.record(Noted(process=actor, event=RESTORED, detail=f"{len(rows)} rows are lost"))
+        self.stage.unplant(actor, *rows)
 
     def _on_link(self, kind: FaultKind, one: str, other: str, *, times: int, amount_s: float = 0.0) -> None:
         first, second = link_between(self.stage.layout, one, other)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
+import attrs
 
 from actors.wire.topology import dead_letter_queue
 from protocol.invariants.no_leaks import memories
-from sim.brokers.traffic import glance
+from sim.brokers.rights import require_own, require_write
+from sim.brokers.traffic import Traffic, glance
 from sim.faults import FaultKind
 from sim.stages.loop import WorldStage
 from sim.stages.stage import NotOffered
+from sim.world import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from actors.kernel.ports import Queue, Receive, Wire
+    from actors.kernel.ports import Delivery, Outage, Queue, Receive, Wire
     from protocol.cell_path import CellPath
     from sim.cases.layout import Layout
     from sim.faults import Fault
@@ -35,47 +39,77 @@ OFFERED: Final = frozenset(
 )
 
 
-class LossyWire:
-    """A wire that loses frames by plan, after it has confirmed them; the sender is the one who wrote them first."""
+@attrs.define
+class Real:
+    """The real wire below a stage, and what is seen of it: what was declared, and what was handed to whom."""
 
-    def __init__(self) -> None:
-        """Make a wire that is not open yet."""
-        self.wire: Wire | None = None
-        self.injector: Injector | None = None
-        self.declared: dict[Queue, None] = {}
+    wire: Wire | None = None
+    injector: Injector | None = None
+    declared: dict[Queue, None] = attrs.field(factory=dict)
+    handed: list[tuple[str, Traffic]] = attrs.field(factory=list)
 
     @property
-    def _open(self) -> Wire:
+    def open(self) -> Wire:
+        """The wire, once it is open."""
         assert self.wire is not None, "the wire is not open"
         return self.wire
 
+
+class ProcessWire:
+    """What a process has of a real wire: what its rights allow; frames are lost by plan after they are confirmed."""
+
+    def __init__(self, real: Real, process: str) -> None:
+        self._real = real
+        self._process = process
+        # The client is the scenario's own hand, and its visitors are in all cells.
+        self._has_rights = process.partition("/")[2] != CLIENT
+
     async def declare(self, queue: Queue) -> None:
         """Make the queue exist, and that of its cell's dead letters."""
-        self.declared |= {queue: None, dead_letter_queue(queue.cell): None}
-        await self._open.declare(queue)
+        self._require_own(queue, "declare")
+        self._real.declared |= {queue: None, dead_letter_queue(queue.cell): None}
+        await self._real.open.declare(queue)
 
     async def send(self, queue: Queue, frame: bytes) -> None:
         """Send a frame, or lose it."""
+        if self._has_rights:
+            require_write(self._process, queue)
         if not self._is_lost(frame):
-            await self._open.send(queue, frame)
+            await self._real.open.send(queue, frame)
 
     def consume(self, queue: Queue, receive: Receive, *, prefetch: int) -> AbstractAsyncContextManager[None]:
-        """Hand out the queue's frames."""
-        return self._open.consume(queue, receive, prefetch=prefetch)
+        """Hand out the queue's frames, and note them."""
+        self._require_own(queue, "read")
+
+        def note(delivery: Delivery) -> None:
+            self._real.handed.append((str(queue), glance(delivery.frame)))
+            receive(delivery)
+
+        return self._real.open.consume(queue, note, prefetch=prefetch)
 
     async def purge(self, queue: Queue) -> None:
         """Delete the queue."""
-        await self._open.purge(queue)
+        self._require_own(queue, "delete")
+        await self._real.open.purge(queue)
+
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell what the wire itself knows."""
+        return self._real.open.outage(cell)
+
+    def _require_own(self, queue: Queue, what: str) -> None:
+        if self._has_rights:
+            require_own(self._process, queue, what)
 
     def _is_lost(self, frame: bytes) -> bool:
-        assert self.injector is not None, "the wire has no faults"
+        injector = self._real.injector
+        assert injector is not None, "the wire has no faults"
         traffic = glance(frame)
-        if not traffic.notes or not self.injector.is_active:
+        if not traffic.notes or not injector.is_active:
             return False
         where = traffic.notes[0].source
-        fault = self.injector.strike(FaultKind.LOSE, where=where, point=traffic.method, about=traffic.about)
+        fault = injector.strike(FaultKind.LOSE, where=where, point=traffic.method, about=traffic.about)
         if fault is not None:
-            self.injector.note(fault, mattered=traffic.is_awaited, text=f"{traffic.about}: lost", process=where)
+            injector.note(fault, mattered=traffic.is_awaited, text=f"{traffic.about}: lost", process=where)
         return fault is not None
 
 
@@ -87,21 +121,21 @@ class WireStage(WorldStage):
 
     def __init__(self, layout: Layout, seed: int, *, connect: Callable[[], AbstractAsyncContextManager[Wire]]) -> None:
         """Make a cloud that does not run yet."""
-        self._wire = LossyWire()
+        self.real = Real()
         self._connect = connect
-        super().__init__(layout, seed=seed, pace=0.0, wire=self._wire)
-        self._wire.injector = self.world.injector
+        super().__init__(layout, seed=seed, pace=0.0, wires=partial(ProcessWire, self.real))
+        self.real.injector = self.world.injector
 
     def run(self, play: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Play on a fresh loop of real time."""
 
         async def main() -> T:
             async with self._connect() as wire:
-                self._wire.wire = wire
+                self.real.wire = wire
                 try:
                     return await self.play(play)
                 finally:
-                    for queue in self._wire.declared:
+                    for queue in self.real.declared:
                         await wire.purge(queue)
 
         return anyio.run(main)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.chaos.lives import Result
     from tests.chaos.run import Outcome
 
-ORDERS: Final = ("create", "resize", "confirm", "revert", "undone")
+ORDERS: Final = ("create", "resize", "confirm", "revert", "undone", "reboot", "swap")
 
 
 def figures(outcome: Outcome, *, lanes: int, conductors: int, took_s: float) -> dict[str, Any]:

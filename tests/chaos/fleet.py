@@ -17,12 +17,14 @@ from actors.cli.children import Children
 from actors.cli.providing import provide
 from actors.cli.sweeping import swept
 from actors.client import Client
+from actors.deployment import Deployment, Duty
 from actors.kernel.leases import slot_of
 from actors.kernel.post import Stamp
 from actors.observing import Observed, collect
 from actors.ops.events import MemoryEvents
 from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings, MovesSettings
-from actors.process import SLOT, Deployment, Duty, Parts, SystemIds, open_parts, user
+from actors.ops.system import SystemIds
+from actors.process import SLOT, Parts, open_parts, user
 from actors.store.journal import SqlJournals
 from actors.store.truth import all_rows
 from protocol.cell_path import Address, CellPath
@@ -282,7 +284,7 @@ async def afloat(url: str, directory: Path, *, conductors: int, warn: Callable[[
         async with anyio.create_task_group() as tasks:
             children = Children(made, made.tasks(), program=VICTIM, keep=keeper.keep)
             await children.start(tasks, parts.ports.events)
-            async with user(parts).open() as post:
+            async with user(parts) as post:
                 client = Client(post, incarnation=parts.ports.ids.new().hex())
                 await client.settle_hosts(len(made.cloud.hosts))
                 await provide(client, made.cloud, parts.site.images)

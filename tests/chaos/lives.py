@@ -10,11 +10,11 @@ import anyio
 import attrs
 
 from actors.kernel.leases import LEASE_S
-from actors.process import SystemClock
+from actors.ops.system import SystemClock
 from protocol.journal import ending_of
-from protocol.messages.orders import CreateServer, MoveServer, NewVolume, PowerServer, SettleMove
+from protocol.messages.orders import ChangeVolume, CreateServer, MoveServer, NewVolume, PowerServer, SettleMove
 from protocol.messages.servers import Origin
-from protocol.records import HeldPermit, Permit
+from protocol.records import Bandwidth, BandwidthUse, HeldPermit, MirroredDevice, Permit
 from protocol.states import Goal
 from protocol.truth import Witnessed
 from tests.chaos.fleet import IMAGE, POLL_S, SMALL, SOURCE, TARGET, TINY, Stuck
@@ -32,6 +32,7 @@ LIVES: Final = {
     "confirm": ("create", "resize", "confirm"),
     "revert": ("create", "resize", "revert"),
     "undone": ("create", "undone"),
+    "swap": ("create", "reboot", "swap"),
 }
 TARGET_ROLE: Final = f"api!us/host:{TARGET}"
 CONDUCTOR: Final = "api/conductor"
@@ -46,6 +47,8 @@ A_SECOND_US: Final = 1_000_000
 UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME: Final = re.compile(r"_at_us=\d+")
 HARDWARE: Final = re.compile(r"fa(:[0-9a-f]{2}){5}")
+#: What was counted by then: these deployments live in real time, and some orders take longer than others.
+COUNTED: Final = (Bandwidth, BandwidthUse)
 
 #: What there is of a server, without ids and times, each as often as it is there.
 Picture = Counter[str]
@@ -107,6 +110,7 @@ class Life:
         self._kind = kind
         self._server = fleet.new_server()
         self._volume = f"data-{self._server}"
+        self._spare = f"spare-{self._server}"  # What the volume is swapped for.
         self._witnessed: list[Witnessed] = []
         self._twice: list[str] = []
 
@@ -120,7 +124,8 @@ class Life:
     async def live(self, trials: dict[str, Trial], reference: Reference, *, is_reference: bool = False) -> list[Result]:
         """Carry out its orders, with one of these trials in each, until something is wrong; then let it rest."""
         results: list[Result] = []
-        await self._fleet.add_volume(self._volume)
+        for volume in self._volumes():
+            await self._fleet.add_volume(volume)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             for name in self._orders(trials, is_all=is_reference):
@@ -142,6 +147,10 @@ class Life:
             await self._fleet.carry_out(PowerServer(server=self._server, goal=Goal.STOP, origin=self._origin()))
         return results
 
+    def _volumes(self) -> tuple[str, ...]:
+        """Name the volumes that it uses."""
+        return (self._volume, self._spare) if "swap" in LIVES[self._kind] else (self._volume,)
+
     def _orders(self, trials: dict[str, Trial], *, is_all: bool) -> tuple[str, ...]:
         """List its orders, up to the last one with a trial."""
         orders = LIVES[self._kind]
@@ -154,7 +163,7 @@ class Life:
         fleet = self._fleet
         await fleet.whole()
         if trial.order != "create":
-            await self._witness()
+            await self._witness(trial.order)
         fleet.keeper.hold()
         name = self._set(trial) if trial.point else ""
         began_s = anyio.current_time()
@@ -234,6 +243,13 @@ class Life:
                 if name == "undone":
                     self._refuse()
                 return MoveServer(server=self._server, flavor=SMALL, host=TARGET, origin=origin)
+            case "reboot":
+                return PowerServer(server=self._server, goal=Goal.REBOOT, origin=origin)
+            case "swap":
+                return ChangeVolume(
+                    server=self._server, goal=Goal.SWAP, volume=self._volume, device="", origin=origin,
+                    replacement=self._spare,
+                )  # fmt: skip
             case _:
                 return SettleMove(server=self._server, goal=Goal(name), origin=origin)
 
@@ -242,18 +258,20 @@ class Life:
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
-    async def _witness(self) -> None:
-        """Wait until the guest counts, and note how far it is: less than that later would be a loss."""
+    async def _witness(self, order: str) -> None:
+        """Wait until the guest counts, and note how far it is: less than that after the order would be a loss."""
         with anyio.move_on_after(COUNTING_S_MAX):
             while self._fleet.counter(self._server) <= COUNTS_MIN:  # noqa: ASYNC110 - a guest sets no event of ours
                 await anyio.sleep(POLL_S)
+        if order == "revert":
+            # What the guest has written at the target it counts anew at the source, from where it was before the move:
+            # that was noted then, and less than that would be a loss.
+            return
         data = self._fleet.observed.read_volume(self._volume).counter
-        self._witnessed.extend(
-            [
-                Witnessed(server=self._server, volume=None, counter=self._fleet.counter(self._server)),
-                Witnessed(server=self._server, volume=self._volume, counter=data),
-            ]
-        )
+        self._witnessed.append(Witnessed(server=self._server, volume=None, counter=self._fleet.counter(self._server)))
+        # What is swapped is kept as it was, and the other one has all of it.
+        for volume in self._volumes() if order == "swap" else (self._volume,):
+            self._witnessed.append(Witnessed(server=self._server, volume=volume, counter=data))
 
     async def _watch(self) -> None:
         """Look at the hypervisors all the time: a guest must not run at two of them."""
@@ -265,7 +283,12 @@ class Life:
             await anyio.sleep(POLL_S)
 
     async def _picture(self, truth: Truth) -> Picture:
-        rows = [f"{cell.path} {_text(row)}" for cell in truth.cells for row in cell.rows if self._server in str(row)]
+        rows = [
+            f"{cell.path} {_text(row)}"
+            for cell in truth.cells
+            for row in cell.rows
+            if self._server in str(row) and not isinstance(row, COUNTED)
+        ]
         rows += [_text(row) for row in truth.partners if self._server in str(row)]
         rows += [f"{host} {row}" for host, row in await self._fleet.held() if self._server in str(row)]
         rows += [
@@ -286,6 +309,8 @@ def _text(row: object) -> str:
             return str(row)  # Its number too: nobody was given one twice.
         case _ if isinstance(row, HISTORY):
             return str(row)
+        case MirroredDevice():  # Healing tells of it again, under the generation of then.
+            return essence(attrs.evolve(row, generation=0)) or ""
         case _:
             return essence(row) or ""  # type: ignore[arg-type]  # the rows of a truth are records
 

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from actors.compute.drivers.process import ProcessDriver
-    from actors.kernel.ports import Command, Connection, Lease, Queue, Receive, Store, Verdict, Wire
+    from actors.kernel.ports import Command, Connection, Lease, Outage, Queue, Receive, Store, Verdict, Wire
     from actors.partners.files import FileImages
     from actors.partners.ports import ImageDigest
+    from protocol.cell_path import CellPath
     from protocol.envelope import Key
     from protocol.journal import Entry, Journal
     from protocol.states import Goal
@@ -170,6 +171,10 @@ class TrappedWire:
     async def purge(self, queue: Queue) -> None:
         """Delete the queue."""
         await self._wire.purge(queue)
+
+    def outage(self, cell: CellPath) -> Outage | None:
+        """Tell what the wire itself knows."""
+        return self._wire.outage(cell)
 
 
 class TrappedImages:

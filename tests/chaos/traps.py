@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from actors.process import SystemClock
+from actors.ops.system import SystemClock
 
 DIE: Final = "die"
 #: The inbox does not know a command that it has carried out.

@@ -17,8 +17,10 @@ import attrs
 
 from actors.cli.serving import read_line, serve_child
 from actors.compute.drivers.process import ProcessDriver
+from actors.deployment import Deployment, Duty, Task
 from actors.kernel.ports import Events, Store
-from actors.process import Deployment, Duty, Parts, ProcessSite, Stores, Task, open_parts
+from actors.process import Parts, Stores, open_parts
+from actors.sites import ProcessSite
 from protocol.cell_path import CellPath
 from tests.chaos.trapped import (
     Notes,

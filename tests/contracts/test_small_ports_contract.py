@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from actors.kernel.ports import Clock, Ids, Random
-from actors.process import SystemClock, SystemIds, SystemRandom
+from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from sim.clock import SimLoop
 from sim.ports import SeededRandom, SerialIds, VirtualClock
 

@@ -32,7 +32,10 @@ def commands_page() -> str:
 
 
 def _leaves(group: click.Group, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group) and name != "sim":
             yield from _leaves(command, (*names, name))
         elif name != "sim":

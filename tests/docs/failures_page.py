@@ -30,6 +30,7 @@ promise held all along.
 Steps in one row behave alike. [Steps](steps.md) has what each does, and who its owner is.
 """
 
+TITLE: Final = "Failures of steps"
 #: Of the others the same holds, and a test insists on that.
 SHOWN: Final = tuple(doing for doing in DOINGS if doing.goal in {Goal.RESIZE, Goal.CONFIRM, Goal.REVERT})
 #: As a head of a table has room for it.
@@ -49,11 +50,22 @@ HEADS: Final = {
 
 def failures_page() -> str:
     """Write the page."""
-    parts = []
-    for doing in SHOWN:
-        head = ("Steps", *(HEADS[way] for way in Way))
-        parts.extend([f"## {doing.name}", table(head, _rows(doing))])
-    return page("Failures of steps", INTRO, *parts)
+    return page(TITLE, INTRO, *(section(doing) for doing in SHOWN))
+
+
+def outline() -> tuple[str, ...]:
+    """Give what is on the page whatever came of the failures: its head, and what each section is called."""
+    return page(TITLE, INTRO).strip(), *(heading(doing) for doing in SHOWN)
+
+
+def heading(doing: Doing) -> str:
+    """Write the heading of an operation's section."""
+    return f"## {doing.name}"
+
+
+def section(doing: Doing) -> str:
+    """Write the section of one operation, whose every step fails for it."""
+    return f"{heading(doing)}\n\n{table(('Steps', *(HEADS[way] for way in Way)), _rows(doing))}"
 
 
 def _rows(doing: Doing) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from typing import Final
 from tests.docs.commands_page import commands_page
 from tests.docs.failures_page import failures_page
 from tests.docs.faults_page import faults_page
+from tests.docs.nova_page import nova_page
 from tests.docs.orders_page import orders_page
 from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
 from tests.docs.simulator_page import simulator_page
@@ -24,6 +25,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "simulator.md": simulator_page,
     "commands.md": commands_page,
     "orders.md": orders_page,
+    "nova-cells.md": nova_page,
     "faults.md": faults_page,
     "failures.md": failures_page,
 }

@@ -10,19 +10,26 @@ import attrs
 
 from actors.compute.drivers.base import GuestState
 from actors.store.journal import SqlJournals
+from actors.store.records import save
 from actors.store.truth import all_rows
 from protocol.cell_path import CellPath
+from protocol.draft import Changes
 from protocol.journal import Journal, Kind
 from protocol.messages.orders import (
     ChangeVolume,
     CreateServer,
     DeleteServer,
+    ImageServer,
+    LiveMigrateServer,
     MoveServer,
     NewVolume,
     Order,
     PowerServer,
     Progress,
+    RebuildServer,
+    RepairServer,
     SettleMove,
+    WireServer,
 )
 from protocol.messages.servers import Origin
 from protocol.records import (
@@ -43,6 +50,7 @@ from protocol.states import Goal
 from sim.clock import run
 from sim.history import Journaled, Line
 from sim.world import Layout, World
+from tests.clouds import leave
 
 R = TypeVar("R", bound=Record)
 
@@ -192,6 +200,27 @@ class _Watch:
     async def resize(self, server: str) -> Seen:
         return await self.carry_out(MoveServer(server=server, flavor=SMALL, host=TARGET, origin=ORIGIN))
 
+    async def repair(self, server: str) -> Seen:
+        """Leave something everywhere where the server is not, and have it removed."""
+        await leave(self.world, server, volume="extra", cell=str(TARGET_CELL), host=TARGET)
+        return await self.carry_out(RepairServer(server=server, is_applied=True, origin=ORIGIN))
+
+    async def delete_lost(self, server: str) -> Seen:
+        """Delete a server whose home has lost its record."""
+        disk = self.world.disks[f"{SOURCE_CELL}/cell"]
+        [lost] = (row for row in disk.peek(all_rows, (Server,)) if row.key == (server,))
+        disk.plant(save, Changes(drops=(lost,)))
+        return await self.carry_out(DeleteServer(server=server, origin=ORIGIN))
+
+    async def image(self, server: str, goal: Goal) -> Seen:
+        """Make an image of a server, which is called as what it is."""
+        backup_type = "daily" if goal is Goal.BACKUP else ""
+        return await self.carry_out(
+            ImageServer(
+                server=server, goal=goal, image=goal.value, name=goal.value, origin=ORIGIN, backup_type=backup_type
+            )
+        )
+
     async def settle(self, server: str, goal: Goal) -> Seen:
         return await self.carry_out(SettleMove(server=server, goal=goal, origin=ORIGIN))
 
@@ -216,9 +245,25 @@ async def _move(watch: _Watch, kind: str, found: dict[str, Seen]) -> None:
         await watch.create_of(kind, f"{kind}-delete")
         await watch.resize(f"{kind}-delete")
         found[f"{kind} delete"] = await watch.carry_out(DeleteServer(server=f"{kind}-delete", origin=ORIGIN))
+        await watch.create_of(kind, f"{kind}-lost")
+        found[f"{kind} lost delete"] = await watch.delete_lost(f"{kind}-lost")
+    if kind == INSIDE:
+        order = LiveMigrateServer(server=f"{kind}-revert", host=TARGET, origin=ORIGIN)
+        found["live migrate"] = await watch.carry_out(order)
     if kind == "stopped":
         found["start"] = await watch.power(f"{kind}-revert", Goal.START)
         found["reboot"] = await watch.power(f"{kind}-revert", Goal.REBOOT)
+        for goal in (
+            Goal.PAUSE, Goal.UNPAUSE, Goal.SUSPEND, Goal.RESUME, Goal.SOFT_DELETE, Goal.RESTORE,
+        ):  # fmt: skip
+            found[goal.value] = await watch.power(f"{kind}-revert", goal)
+        found["snapshot"] = await watch.image(f"{kind}-revert", Goal.SNAPSHOT)
+        found["backup"] = await watch.image(f"{kind}-revert", Goal.BACKUP)
+        found["rebuild"] = await watch.carry_out(RebuildServer(server=f"{kind}-revert", image=IMAGE, origin=ORIGIN))
+        for goal in (Goal.RESET_NETWORK, Goal.INJECT_NETWORK_INFO):
+            wire = WireServer(server=f"{kind}-revert", goal=goal, origin=ORIGIN)
+            found[goal.value.replace("_", " ")] = await watch.carry_out(wire)
+        found["repair"] = await watch.repair(f"{kind}-revert")
 
 
 async def _watch_all() -> dict[str, Seen]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
+from protocol.records import CellFreeze
 from sim import Scenario
 from sim.cases.workload import Act, Op
 from sim.scenario import Move
@@ -40,6 +41,13 @@ A move that *waits* is in VERIFY_RESIZE: its user confirms or reverts it. As in 
 what a guest does (start, stop, reboot) has to wait; unlike there, its tags may change, too: they follow the server
 whichever way it goes. *Under way* is a resize whose target host is about to start the guest; a delete is accepted then,
 and done when the move has come to its end or was undone. A lock binds everybody; whoever set it, anybody may lift it.
+
+As in Nova, images are made of servers that are paused or suspended, and volumes come and go while a server is paused,
+not while it is suspended. Stricter than Nova: a server that is softly deleted takes and loses no volumes, one that is
+paused is not migrated live, and one that is paused or suspended is not rebooted hard: let it go on first.
+
+In a *frozen* cell nothing new begins; a move that waits there may be confirmed and reverted all the same
+([how](../how-to/freeze-a-cell.md)).
 """
 
 
@@ -53,6 +61,27 @@ async def _active(s: Scenario) -> AsyncIterator[None]:
 async def _stopped(s: Scenario) -> AsyncIterator[None]:
     async with _active(s):
         await (await s.stop(SERVER)).done()
+        yield
+
+
+@asynccontextmanager
+async def _paused(s: Scenario) -> AsyncIterator[None]:
+    async with _active(s):
+        await (await s.pause(SERVER)).done()
+        yield
+
+
+@asynccontextmanager
+async def _suspended(s: Scenario) -> AsyncIterator[None]:
+    async with _active(s):
+        await (await s.suspend(SERVER)).done()
+        yield
+
+
+@asynccontextmanager
+async def _softly_deleted(s: Scenario) -> AsyncIterator[None]:
+    async with _active(s):
+        await (await s.soft_delete(SERVER)).done()
         yield
 
 
@@ -80,6 +109,14 @@ async def _locked(s: Scenario) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _frozen(s: Scenario) -> AsyncIterator[None]:
+    async with _active(s):
+        cell = HOSTS["h1"]
+        s.plant(f"{cell}/cell", CellFreeze(cell=cell, reason="new switches"))
+        yield
+
+
+@asynccontextmanager
 async def _being_deleted(s: Scenario) -> AsyncIterator[None]:
     async with _active(s):
         s.fail("h1", "destroy", how="late", late_s=SLOW_S)
@@ -98,9 +135,13 @@ async def _deleted(s: Scenario) -> AsyncIterator[None]:
 STATES: Final[dict[str, Callable[[Scenario], AbstractAsyncContextManager[None]]]] = {
     "active": _active,
     "stopped": _stopped,
+    "paused": _paused,
+    "suspended": _suspended,
+    "softly deleted": _softly_deleted,
     "a move waits": _waits,
     "a move is under way": _under_way,
     "locked": _locked,
+    "in a frozen cell": _frozen,
     "being deleted": _being_deleted,
     "deleted": _deleted,
 }
@@ -108,11 +149,13 @@ STATES: Final[dict[str, Callable[[Scenario], AbstractAsyncContextManager[None]]]
 
 def orders_page() -> str:
     """Give every order every server in every state, and write down what came of it."""
-    rows = [[f"`{act}`", *(_cell(act, state) for state in STATES)] for act in ORDERS]
+    rows = [[f"`{act}`", *(told(act, state) for state in STATES)] for act in ORDERS]
     return f"{INTRODUCTION}\n{table(['order', *STATES], rows)}\n{NOTES}"
 
 
-def _cell(act: Act, state: str) -> str:
+def told(act: Act, state: str) -> str:
+    """Give an order to a server in a state, and say what came of it."""
+
     async def story(s: Scenario) -> str:
         async with STATES[state](s):
             move = await s.order(_op(act))

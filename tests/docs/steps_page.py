@@ -35,14 +35,27 @@ SHOWN_BY: Final = {
     Goal.RESIZE: ("image resize", "inside resize"),
     Goal.CONFIRM: ("image confirm", "inside confirm"),
     Goal.REVERT: ("image revert", "inside revert"),
-    Goal.DELETE: ("image delete", "inside delete"),
+    Goal.DELETE: ("image delete", "inside delete", "image lost delete"),
     Goal.CREATE: ("create",),
     Goal.START: ("start",),
     Goal.STOP: ("stop",),
     Goal.REBOOT: ("reboot",),
+    Goal.PAUSE: ("pause",),
+    Goal.UNPAUSE: ("unpause",),
+    Goal.SUSPEND: ("suspend",),
+    Goal.RESUME: ("resume",),
+    Goal.SOFT_DELETE: ("soft_delete",),
+    Goal.RESTORE: ("restore",),
     Goal.ATTACH: ("attach",),
     Goal.DETACH: ("detach",),
     Goal.SWAP: ("swap",),
+    Goal.REPAIR: ("repair",),
+    Goal.SNAPSHOT: ("snapshot",),
+    Goal.BACKUP: ("backup",),
+    Goal.LIVE_MIGRATE: ("live migrate",),
+    Goal.REBUILD: ("rebuild",),
+    Goal.RESET_NETWORK: ("reset network",),
+    Goal.INJECT_NETWORK_INFO: ("inject network info",),
 }
 TITLES: Final = {
     Goal.RESIZE: "Resize and cold migrate",
@@ -53,9 +66,22 @@ TITLES: Final = {
     Goal.START: "Start",
     Goal.STOP: "Stop",
     Goal.REBOOT: "Reboot",
+    Goal.PAUSE: "Pause",
+    Goal.UNPAUSE: "Unpause",
+    Goal.SUSPEND: "Suspend",
+    Goal.RESUME: "Resume",
+    Goal.SOFT_DELETE: "Delete softly",
+    Goal.RESTORE: "Restore",
     Goal.ATTACH: "Attach a volume",
     Goal.DETACH: "Detach a volume",
     Goal.SWAP: "Swap a volume",
+    Goal.REPAIR: "Repair",
+    Goal.SNAPSHOT: "Snapshot",
+    Goal.BACKUP: "Backup",
+    Goal.LIVE_MIGRATE: "Live migration inside a cell",
+    Goal.REBUILD: "Rebuild",
+    Goal.RESET_NETWORK: "Reset network",
+    Goal.INJECT_NETWORK_INFO: "Inject network info",
 }
 #: How the conditions of steps read.
 CONDITIONS: Final = {
@@ -71,11 +97,15 @@ CONDITIONS: Final = {
     "is_in_group": "it is in a server group",
     "has_live_holder": "its host is not fenced",
     "is_there": "it is still there",
+    "has_record": "its home has a record of it",
+    "is_lost": "its home has lost its record",
     "is_resized": "a move waits for its user",
     "has_host": "it has come to a host",
     "_has_attachments": "it has volumes",
     "_attached_since": "a volume came since",
     "_detached_since": "a volume went since",
+    "is_active": "it is active",
+    "_is_applied": "it is to be applied",
 }
 
 INTRO: Final = """
@@ -92,6 +122,7 @@ How to read the plans:
   forbids a late execute. *-*: it is never undone: the conversation only goes forward there, or it changes nothing.
 - **Marks**: *attempt*: one choice of target; a refusal undoes only the steps of the attempt, and another host is tried.
   *settles*: from its success on there is no way back. *read*: it changes nothing, so it has no key and no undo.
+  *several*: once for each place that it concerns, which may be none.
 - When the outcome is written, every actor that got a command is told to close (it fences and forgets the
   conversation), and only then `ReleaseServer` gives the mapping's row back: `(release)` in the tables of values.
 """
@@ -194,7 +225,9 @@ def _way_back(plan: Plan, step: Step, story: Story) -> tuple[str, str]:
         undo = "-"
     else:
         undo = "poison" if step.undo is None else code(type(step.undo(story)).__name__)
-    marks = {"attempt": step.in_attempt, "read": step.is_read, "settles": step.settles}
+    marks = {
+        "attempt": step.in_attempt, "several": step.times is not None, "read": step.is_read, "settles": step.settles,
+    }  # fmt: skip
     words = [f"**{mark}**" if mark == "settles" else mark for mark, is_set in marks.items() if is_set]
     names = "always" if step.when is always else step.when.__name__
     condition = " and ".join(CONDITIONS[name] for name in names.split(" and "))
@@ -218,7 +251,7 @@ def _actor(step: Step, story: Story) -> str:
     if story.server.startswith(INSIDE) and address.cell == SOURCE_CELL:
         side = "home"
     if story.journal.goal not in {Goal.RESIZE, Goal.CONFIRM, Goal.REVERT}:
-        side = "root" if address.cell == ROOT else "home"
+        side = "root" if address.cell == ROOT else "each" if step.times is not None else "home"
     return f"{side} {address.mailbox.partition(':')[0]}"
 
 

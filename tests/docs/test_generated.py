@@ -11,13 +11,16 @@ import pytest
 from actors.cli.planning import plan
 from actors.ops.settings import parse_cloud
 from protocol.moves.plans import PLANS
+from tests.docs.failures_page import outline
 from tests.docs.generate import PAGES, REFERENCE
 from tests.docs.moves_seen import moves_seen
 from tests.docs.steps_page import SHOWN_BY
 from tests.tidy_rules import ROOT
 
-#: Running moves in a simulated cloud takes some seconds, in whichever test comes first; failing every step, twenty.
-pytestmark = pytest.mark.timeout(180)
+#: Pages that are read off the same moves in a simulated cloud are made in one process.
+TOGETHER: Final = pytest.mark.xdist_group("pages")
+#: Made by failing every step: each section is compared where that is done anyway, in `tests/sagas`.
+ELSEWHERE: Final = "failures.md"
 
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK: Final = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
@@ -36,12 +39,22 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", PAGES)
+@TOGETHER
+@pytest.mark.parametrize("name", [name for name in PAGES if name != ELSEWHERE])
 def test_a_generated_page_says_what_the_code_says(name: str) -> None:
     """Each committed page equals what the tables make now; `make docs` writes them anew."""
     assert (REFERENCE / name).read_text(encoding="utf-8") == PAGES[name](), "run make docs"
 
 
+def test_the_page_of_failures_has_a_section_of_each_move_in_order() -> None:
+    """And no other; what is in them is compared in `tests/sagas/test_each_way_to_fail.py`."""
+    text = (REFERENCE / ELSEWHERE).read_text(encoding="utf-8")
+    head, *sections = outline()
+    assert text.startswith(head)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == sections
+
+
+@TOGETHER
 def test_every_plan_is_shown_with_all_of_its_steps() -> None:
     """Every goal's plan is on the page, and the conversation that shows it has gone through each of its steps."""
     assert {id(plan) for plan in PLANS.values()} == {id(PLANS[goal]) for goal in SHOWN_BY}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from tests.actors.cli.clouds import CLOUD, command, environment, read_until, started, write_cloud
 from tests.own_services import OwnRabbitMQ
 
 STOP_S_MAX: Final = 60.0
+#: Runs a command line, and gives its exit code, what it printed and what it complained of.
+Run: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
-def write_deployment(directory: Path, broker: OwnRabbitMQ, *, store: str = "") -> Path:
-    """Write the file of a deployment over this broker."""
+def write_deployment(directory: Path, broker: OwnRabbitMQ, *, store: str = "", moves: str = "") -> Path:
+    """Write the file of a deployment over this broker; `moves` is a setting of how servers move."""
     settings = ["[deployment]", f'wire = "{broker.url}"', 'directory = "data"', 'prefix = "cellferry-e2e"']
     settings.extend([f'store = "{store}"'] if store else [])
+    settings.extend(["[moves]", moves] if moves else [])
     return write_cloud(directory, CLOUD + "\n" + "\n".join(settings) + "\n")
 
 
@@ -47,3 +51,22 @@ def cellferry(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
         command(*others, of=name), env=environment(directory), cwd=directory, text=True, capture_output=True,
         check=False,
     )  # fmt: skip
+
+
+def answering(directory: Path) -> Callable[..., Any]:
+    """Give what runs a command that must succeed, and tells what it answered."""
+
+    def answered(*arguments: str) -> Any:
+        run = cellferry(directory, *arguments, "-f", "json")
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    return answered
+
+
+def shown_until(answered: Callable[..., Any], which: str, **wanted: str) -> Any:
+    """Show a conversation, or the newest one of a server, until it has these values."""
+    while True:
+        shown = answered("migration", "show", which)
+        if wanted.items() <= shown.items():
+            return shown

@@ -18,7 +18,7 @@ from tests.chaos.traps import FORGET
 from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 
 SOURCE_CELL: Final = "api!eu/cell"
 TARGET_CELL: Final = "api!us/cell"
@@ -29,8 +29,8 @@ DEATHS: Final = (
     Trial(order="create", who="api/cell", point="issue_permit/do/carried"),
     Trial(order="resize", who=CONDUCTOR, point="spawn_target/do/answered"),
     Trial(order="confirm", who=SOURCE_CELL, point="release_source/do/carrying"),
-    Trial(order="create", who=SOURCE_HOST, point="driver/spawn/before"),
-    Trial(order="resize", who=SOURCE_HOST, point="stop_guest/do/accepted"),
+    Trial(order="reboot", who=SOURCE_HOST, point="driver/power_off/after"),
+    Trial(order="swap", who=SOURCE_HOST, point="copy_volume/do/accepted"),
     Trial(order="revert", who=CONDUCTOR, point="commit/do/intended"),
     Trial(order="resize", who=TARGET_HOST, point="spawn_target/do/accepted"),
     Trial(order="revert", who=TARGET_CELL, point="seal_target/do/carried"),
@@ -57,7 +57,7 @@ def broker() -> Iterator[OwnRabbitMQ]:
 def outcome(broker: OwnRabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Kill; once, for all tests."""
     directory = tmp_path_factory.mktemp("chaos")
-    run = Run(broker.url, directory, tell=lambda _: None, kinds=("confirm", "revert"))
+    run = Run(broker.url, directory, tell=lambda _: None, kinds=("confirm", "revert", "swap"))
     return anyio.run(partial(run.complete, chosen))
 
 

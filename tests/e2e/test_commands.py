@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.deployments import cellferry, deployed, write_deployment
+from tests.e2e.deployments import answering, cellferry, deployed, shown_until, write_deployment
 from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,7 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
     config = write_deployment(tmp_path, broker)
     monkeypatch.setenv("CELLFERRY_CONFIG", str(config))
 
-    def answered(*arguments: str) -> Any:
-        run = cellferry(tmp_path, *arguments, "-f", "json")
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout)
-
+    answered = answering(tmp_path)
     with deployed(tmp_path, config):
         (tmp_path / "laptop.pub").write_text("ssh-ed25519 AAAA\n")
         wanted = ("--flavor", "tiny", "--image", "cirros", "--key", "laptop.pub")
@@ -69,7 +66,10 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("Error: ")
         change_and_lock(answered, tmp_path)
+        makes_images(answered)
+        repairs(tmp_path, answered, made["id"])
         keeps_servers_apart(tmp_path, answered)
+        speaks_to_cells(tmp_path, answered)
         limits_a_project(tmp_path, answered)
         unknown = cellferry(tmp_path, "server", "show", "nope")
         assert "there is no server nope; list them with: cellferry server list" in unknown.stderr
@@ -87,6 +87,37 @@ def test_a_server_is_created_moved_and_confirmed_by_hand(
     away = cellferry(tmp_path, "server", "list")
     assert away.returncode == 1
     assert "is the deployment up? Start it with: cellferry run all" in away.stderr
+
+
+def makes_images(answered: Callable[..., Any]) -> None:
+    """Make a snapshot and two backups of a server that runs on; the older backup goes."""
+    shown = answered("server", "snapshot", "shop", "shot", "--wait")
+    assert (shown["vm_state"], shown["last_action"]) == ("active", "createImage")
+    for image in ("old", "new"):
+        answered("server", "backup", "shop", image, "--type", "daily", "--rotate", "1", "--wait")
+    listed = answered("image", "list", "--server", "shop")
+    assert [(each["id"], each["backup_type"]) for each in listed] == [("new", "daily"), ("shot", None)]
+
+    rebuilt = answered("server", "rebuild", "shop", "--image", "shot", "--wait")
+    assert (rebuilt["vm_state"], rebuilt["image"]) == ("active", "shot")
+    answered("server", "reset-network", "shop", "--wait")
+    [port] = answered("server", "network", "shop")
+    assert port["what"] == "reset"
+
+
+def repairs(tmp_path: Path, answered: Callable[..., Any], server: str) -> None:
+    """Copy the disk of a server to a host where it is not: it is shown, and removed when that is asked."""
+    there, elsewhere = (tmp_path / "data" / "hosts" / host / "guests" / server for host in ("h2", "h1"))
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    shutil.copy(there / "disk", elsewhere / "disk")
+    left = {"what": "disk", "where": "host h1 of api!eu!eu-1", "why": None}
+    assert answered("server", "repair", "shop") == [left | {"state": "left over"}]
+    assert (elsewhere / "disk").exists()
+    assert answered("server", "repair", "shop", "--apply") == [left | {"state": "removed"}]
+    assert not elsewhere.exists()
+    assert answered("server", "repair", server) == []
+    unknown = cellferry(tmp_path, "server", "repair", "nobody")
+    assert "there is no server nobody; name one that is gone by its id in full" in unknown.stderr
 
 
 def keeps_servers_apart(tmp_path: Path, answered: Callable[..., Any]) -> None:
@@ -108,6 +139,26 @@ def keeps_servers_apart(tmp_path: Path, answered: Callable[..., Any]) -> None:
     assert answered("group", "list") == []
 
 
+def speaks_to_cells(tmp_path: Path, answered: Callable[..., Any]) -> None:
+    """Call one cell, one host and all of them by hand; disable a host, and see it."""
+    assert answered("call", "api!eu!eu-1", "find_service", "host=h1")["is_enabled"] is True
+    assert answered("host", "uptime", "h1")["up_s"] > 0
+    cells = {row["cell"]: row["error"] for row in answered("gather", "show_node_stats")}
+    assert cells == dict.fromkeys(("api", "api!eu", "api!eu!eu-1", "api!us"))
+    unknown = cellferry(tmp_path, "call", "api!us", "ask_host", "host=h1", 'question={"is": "show_uptime"}')
+    assert (unknown.returncode, "there is no compute host h1" in unknown.stderr) == (1, True)
+    off = cellferry(tmp_path, "host", "disable", "h1", "--reason", "new disks")
+    assert off.stdout == "host h1 of cell api!eu!eu-1 is disabled\n"
+    [disabled] = answered("service", "list", "--disabled")
+    assert (disabled["host"], disabled["reason"]) == ("h1", "new disks")
+    assert cellferry(tmp_path, "host", "enable", "h1").returncode == 0
+    console = answered("server", "console", "shop")
+    with socket.create_connection((console["address"], console["port"]), timeout=10) as guest:
+        assert guest.recv(100)
+    history = answered("server", "history", "shop")
+    assert [row["action"] for row in history if row["event"] is None][-1] == "create"
+
+
 def limits_a_project(tmp_path: Path, answered: Callable[..., Any]) -> None:
     """Allow one server, and ask for two."""
     use = answered("quota", "set", "admin", "--servers", "1")
@@ -116,3 +167,34 @@ def limits_a_project(tmp_path: Path, answered: Callable[..., Any]) -> None:
     assert full.returncode == 1
     assert "project admin has 1 of 1 servers, 1 more are wanted" in full.stderr
     assert answered("quota", "show", "admin") == use
+
+
+def swaps_a_volume(tmp_path: Path, answered: Callable[..., Any]) -> None:
+    """Swap a server's volume while its guest runs: the server has the first one no more."""
+    swapped = answered("server", "swap", "web", "data", "extra", "--wait")
+    assert (swapped["volumes"], swapped["power_state"]) == (["extra on /dev/vdb"], "running")
+    again = cellferry(tmp_path, "server", "swap", "web", "data", "root", "--wait")
+    assert again.returncode == 1
+    assert "volume data" in again.stderr.splitlines()[-1]
+
+
+def test_a_volume_is_swapped_and_a_move_that_nobody_settles_is_confirmed_by_the_deployment(
+    tmp_path: Path, broker: OwnRabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the deployment's file says: whoever looks sees that confirm as any other, and no user has asked for it."""
+    config = write_deployment(tmp_path, broker, moves="confirm_after_s = 1")
+    monkeypatch.setenv("CELLFERRY_CONFIG", str(config))
+    answered = answering(tmp_path)
+    with deployed(tmp_path, config):
+        wanted = ("--flavor", "tiny", "--image", "cirros", "--volume", "data", "--host", "h1")
+        answered("server", "create", "web", *wanted, "--wait")
+        swaps_a_volume(tmp_path, answered)
+        moved = answered("server", "resize", "web", "--flavor", "small", "--host", "h2")
+        confirm = shown_until(answered, "web", kind="confirm")
+        watched = cellferry(tmp_path, "migration", "watch", confirm["id"])
+        assert watched.stdout.splitlines()[-1] == "done", watched.stderr
+        (listed,) = answered("migration", "list")
+        assert (listed["id"], listed["status"]) == (moved["conversation"], "confirmed")
+        settled = answered("server", "show", "web")
+        assert (settled["vm_state"], settled["host"], settled["last_action"]) == ("active", "h2", "confirmResize")
+        assert settled["volumes"] == ["extra on /dev/vdb"]

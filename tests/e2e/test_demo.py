@@ -16,8 +16,6 @@ from tests.guests import until
 from tests.own_services import OwnRabbitMQ, aside
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[OwnRabbitMQ]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.actors.cli.clouds import write_cloud
-from tests.e2e.deployments import cellferry, deployed
+from tests.e2e.deployments import answering, cellferry, deployed, shown_until
 from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 #: A host that is run by itself, so that it can be down while all others are up.
 CLOUD: Final = """
@@ -63,14 +62,6 @@ def broker() -> Iterator[OwnRabbitMQ]:
         yield service
 
 
-def parked(answered: Callable[..., Any], which: str) -> Any:
-    """Show a conversation until it is parked."""
-    while True:
-        shown = answered("migration", "show", which)
-        if shown["state"] == "parked":
-            return shown
-
-
 def test_what_waits_for_a_dead_host_is_shown_and_tried_again(
     tmp_path: Path, broker: OwnRabbitMQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,10 +72,7 @@ def test_what_waits_for_a_dead_host_is_shown_and_tried_again(
     for place in places.values():
         place.mkdir()
 
-    def answered(*arguments: str) -> Any:
-        run = cellferry(tmp_path, *arguments, "-f", "json")
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout)
+    answered = answering(tmp_path)
 
     def retried(which: str) -> tuple[int, str]:
         run = cellferry(tmp_path, "migration", "retry", which)
@@ -108,7 +96,7 @@ def test_what_waits_for_a_dead_host_is_shown_and_tried_again(
         deleted = answered("server", "delete", "web")["conversation"]
         code, said = retried(deleted)
         assert (code, "is under way: it waits for nothing" in said) == (1, True), said
-        shown = parked(answered, deleted)
+        shown = shown_until(answered, deleted, state="parked")
         assert (shown["kind"], shown["server"]) == ("delete", made["id"])
         assert "api!eu/host:h1" in shown["waits_for"]
         code, said = retried(deleted[:8])

@@ -13,8 +13,6 @@ from tests.e2e.deployments import cellferry, deployed, end, write_deployment
 from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[OwnRabbitMQ]:

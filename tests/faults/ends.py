@@ -53,12 +53,19 @@ def shape(facts: Facts) -> Shape:
             for row in facts.allocations(SERVER)
         ),
         claims=_sorted((row.host,) for row in facts.claims(SERVER)),
-        images=_sorted([*((row.status,) for row in facts.images()), *((name,) for name in facts.image_files())]),
+        images=_sorted(_images(facts)),
         guests=_sorted(
             (guest.host, guest.is_defined, guest.is_running, guest.has_disk, guest.volumes)
             for guest in facts.guests(SERVER)
         ),
     )  # fmt: skip
+
+
+def _images(facts: Facts) -> Iterable[Row]:
+    """List images and their bytes; how its user calls one that was made of the server is left out."""
+    called = {image.id: f"made of {image.source}" for image in facts.images() if image.source}
+    yield from ((image.status, image.server, image.backup_type) for image in facts.images())
+    yield from ((called.get(name, name),) for name in facts.image_files())
 
 
 def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -35,7 +35,7 @@ async def at_once(s: Scenario, *operations: Coroutine[Any, Any, Move]) -> tuple[
 async def _attach(s: Scenario) -> str:
     await (await s.attach(SERVER, "extra")).done()
     await revert(s)
-    assert "attach" in {action.action for action in s.truth.in_cell("api!c1", ServerAction, SERVER)}
+    assert "attach_volume" in {action.action for action in s.truth.in_cell("api!c1", ServerAction, SERVER)}
     return ""
 
 

@@ -22,7 +22,7 @@ SPARE: Final = "spare"
 #: What there is of a server that is deleted; the image is that which servers are made from.
 GONE: Final = Shape(
     records=(), devices=(), home=(), bindings=(), attachments=(), allocations=(), claims=(),
-    images=(("active",), (IMAGE,)), guests=(),
+    images=(("active", None, ""), (IMAGE,)), guests=(),
 )  # fmt: skip
 #: The operations that a story must show the end of.
 SETTLING: Final = ("resize", "migrate", "confirm", "revert", "delete")

@@ -14,7 +14,7 @@ from sim.inner.memory import Memory
 from tests.planted.planting import Level, Patch, bug, new_effect, old_effect
 
 
-@bug("one_guest", mix=LOST, since=13)
+@bug("one_guest", mix=LOST, since=19)
 def takes_whoever_is_silent_for_fenced(patch: Patch) -> None:
     """What a host would have to do counts as done when it does not answer in time, though nobody has fenced it."""
 
@@ -27,7 +27,7 @@ def takes_whoever_is_silent_for_fenced(patch: Patch) -> None:
     new_effect(patch, say.StandIn, stand_in)
 
 
-@bug("no_leaks", mix=FENCED, since=2)
+@bug("no_leaks", mix=FENCED, since=20)
 def notes_nothing_that_is_owed(patch: Patch) -> None:
     """What counts as done at a fenced host is forgotten: the host does not do it when it is back."""
 
@@ -44,6 +44,19 @@ def does_not_ask_whether_it_is_fenced(patch: Patch) -> None:
 
     def confirm(draft: Any, command: say.ConfirmPermits, moment: Any) -> Any:
         return attrs.evolve(old(draft, command, moment), fence=None)
+
+    old = old_effect(say.ConfirmPermits)
+    new_effect(patch, say.ConfirmPermits, confirm)
+
+
+@bug("fences_lifted", mix=FENCED)
+def lets_a_host_back_that_owes_nothing(patch: Patch) -> None:
+    """A host whose fence is to be lifted, and that owes nothing, serves again; its fence stays, and nobody comes."""
+
+    def confirm(draft: Any, command: say.ConfirmPermits, moment: Any) -> Any:
+        confirmed = old(draft, command, moment)
+        is_let_back = confirmed.fence is not None and confirmed.fence.lift_epoch is not None and not confirmed.owed
+        return attrs.evolve(confirmed, fence=None) if is_let_back else confirmed
 
     old = old_effect(say.ConfirmPermits)
     new_effect(patch, say.ConfirmPermits, confirm)

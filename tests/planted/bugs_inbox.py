@@ -11,6 +11,7 @@ from actors.kernel.ports import Fresh, Known
 from actors.store import inbox, records
 from actors.store.inbox import SqlInbox
 from protocol.bodies import encode_body
+from protocol.effects.registry import Refused
 from protocol.errors import CellferryError, StoreUnavailable
 from sim.cases.portfolio import CALM, DOUBLED, ECHOED, LATE, STORES
 from tests.planted.planting import Level, Patch, bug
@@ -44,7 +45,7 @@ def carries_out_what_it_knows(patch: Patch) -> None:
 def writes_the_inbox_in_a_second_transaction(patch: Patch) -> None:
     """An effect is durable before anybody remembers that it was carried out."""
 
-    async def transact(self: Any, handler: Transactional, request: Any, command: Any) -> Any:
+    async def transact(self: Any, handler: Transactional, request: Any, command: Any, sender: str) -> Any:
         verdict = Fresh(undoes_nothing=False)
         try:
             if command is not None:
@@ -52,8 +53,11 @@ def writes_the_inbox_in_a_second_transaction(patch: Patch) -> None:
                 if isinstance(found, Known):
                     return found.body, found.is_error
                 verdict = found if isinstance(found, Fresh) else verdict
-            moment = self._moment(str(command.key) if command else "", verdict)
-            reply = encode_body(await self.store.transact(handler.run, request, moment))
+            moment = self._moment(str(command.key) if command else "", verdict, sender=sender)
+            value = await self.store.transact(handler.run, request, moment)
+            if isinstance(value, Refused):
+                return await self._remember_refusal(command, value.error)
+            reply = encode_body(value)
             if command is not None:
                 await self.store.transact(self.inbox.settle, command, reply=reply, is_error=False)
         except CellferryError as error:

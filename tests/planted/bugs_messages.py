@@ -8,15 +8,19 @@ from typing import Any
 import anyio
 import attrs
 
-from actors.cell import router
-from actors.cell.router import Router, _RouterPost
+from actors.cell import gate
+from actors.cell.gathering import RouterPost
+from actors.cell.router import Router
 from actors.kernel import post
 from actors.kernel.calls import Calls
 from actors.kernel.post import Post
+from protocol.bodies import encode_body
 from protocol.cell_path import Address
-from protocol.envelope import Broadcast, answer, passed
+from protocol.codec import encode, encode_frame
+from protocol.envelope import Broadcast, Context, Targeted, answer, passed
 from protocol.errors import Unroutable
 from protocol.gather import Gather
+from protocol.messages.root import UnregisterHost
 from sim.brokers.wire import SimWire
 from sim.cases.portfolio import CALM, DOUBLED, LOST, UNROUTED
 from tests.planted.planting import Level, Patch, bug
@@ -74,7 +78,7 @@ def answers_a_broadcast_twice(patch: Patch) -> None:
         for _ in range(2 if isinstance(envelope, Broadcast) else 1):
             await Post.answer(self, envelope, body, is_error=is_error)
 
-    patch.setattr(_RouterPost, "answer", twice)
+    patch.setattr(RouterPost, "answer", twice)
 
 
 @bug("gather_exact", number="21", mix=CALM)
@@ -92,7 +96,7 @@ def counts_its_own_answer_twice(patch: Patch) -> None:
 @bug("hops", number="21", mix=CALM, levels=LOOP)
 def enters_itself_twice(patch: Patch) -> None:
     """A cell notes twice on an envelope that it has come there."""
-    patch.setattr(router, "passed", lambda envelope, here: passed(passed(envelope, here), here))
+    patch.setattr(gate, "passed", lambda envelope, here: passed(passed(envelope, here), here))
 
 
 @bug("passed_on", number="19", mix=UNROUTED, levels=LOOP)
@@ -117,3 +121,34 @@ def answers_somebody_else(patch: Patch) -> None:
         return attrs.evolve(made, target=Address(made.target.cell, "replies:image:0")) if is_taken else made
 
     patch.setattr(post, "answer", astray)
+
+
+@bug("sender_vouched", number="22", mix=CALM, levels=LOOP)
+def believes_what_a_message_says_of_its_sender(patch: Patch) -> None:
+    """A link takes the neighbour from the message, and not from the queue it came by; a cell speaks for its sibling."""
+    admit = gate.Gate.admit
+
+    def by_its_word(self: Any, envelope: Any, *, via: Any) -> Any:
+        return admit(self, envelope, via=None if via is None else envelope.route[-1])
+
+    patch.setattr(gate.Gate, "admit", by_its_word)
+    lie_about_a_sibling(patch)
+
+
+def lie_about_a_sibling(patch: Patch) -> None:
+    """Have the links of cells that were taken over say, with all that they send up, that a sibling lost a host."""
+    send = SimWire.send
+
+    async def with_a_lie(self: Any, queue: Any, frame: bytes) -> None:
+        await send(self, queue, frame)
+        if queue.cell.parent is None and self.process.name == f"{queue.name.removeprefix('from:')}/link":
+            root, sibling = queue.cell, queue.cell.child("sibling")
+            request = UnregisterHost(host="h4", cell=sibling)
+            lie = Targeted(
+                id=(2**100 + self.ground.number()).to_bytes(16), method=request.METHOD.name,
+                context=Context(request_id=""), source=Address(sibling, "cell"), route=(sibling,), budget_s=10.0,
+                body=encode_body(request), target=Address(root, "cell"),
+            )  # fmt: skip
+            await send(self, queue, encode_frame([encode(lie)]))
+
+    patch.setattr(SimWire, "send", with_a_lie)

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from actors.compute.drivers.memory import MemoryDriver
+from actors.compute.drivers.counting import Counting
 from protocol import saga
 from protocol.bodies import decode_body
 from protocol.errors import CallTimeout, ErrorReport
@@ -83,7 +83,7 @@ def gives_a_volume_away_before_the_guest_has_let_go(patch: Patch) -> None:
 @bug("copies_whole", mix=CALM, levels=(Level.LOOP,))
 def swaps_a_volume_for_an_empty_one(patch: Patch) -> None:
     """The other volume takes the place of the old one, and nothing is copied to it."""
-    patch.setattr(MemoryDriver, "_copy", lambda _self, _original, _copy: None)
+    patch.setattr(Counting, "copy", lambda _self, _original, _copy: None)
 
 
 @bug("copies_whole", mix=CALM, levels=(Level.INNER,))

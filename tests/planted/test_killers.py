@@ -17,8 +17,6 @@ ROOT: Final = Path(__file__).parents[2]
 NUMBERS: Final = tuple(str(number) for number in range(1, 25))
 #: Rows of the reference's table whose defence a second one stands behind, or that no run shows: asked directly instead.
 DIRECT: Final = {
-    # Nobody in a run says that he is another.
-    "22": "tests/protocol/test_routing.py::test_a_route_that_lies_is_refused_with_its_reason",
     "24": "tests/sim/test_determinism.py",
 }
 #: Each defence that a first one may hide, asked by itself: a stale epoch, a poisoned key, a lost lease, a forged route.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from protocol.invariants.standing import lifting
 from sim.cases.workload import Act, Op
 from sim.checkers import watch
 from sim.clock import SimLoop
@@ -114,7 +115,10 @@ class Live:
     def _is_quiet(self) -> bool:
         world = self.world
         is_idle = not world.conversations.open and not world.users.waiting and not world.brokers.in_flight()
-        return is_idle and not any(memory.waiting for memory in self.stage.truth().memories)
+        if not is_idle:
+            return False
+        truth = self.stage.truth()
+        return not any(memory.waiting for memory in truth.memories) and not lifting(truth)
 
     def close(self) -> None:
         """Stop everything."""

@@ -24,11 +24,17 @@ SERVERS: Final = ("web", "db")
 LEAST: Final = 5
 OPS_MAX: Final = 5
 FAULTS_MAX: Final = 5
+#: Of each cell, in some of the cases.
+REPLICAS: Final = 2
+#: What may name a host to go to.
+MOVING: Final = frozenset({Act.RESIZE, Act.MIGRATE, Act.LIVE_MIGRATE})
 LAYOUTS: Final = ((3, 2), (3, 3), (4, 3), (5, 4))
 #: What a user may ask for: moves and their settling more often than the rest.
 ACTS: Final = (
     Act.RESIZE, Act.MIGRATE, Act.CONFIRM, Act.REVERT, Act.RESIZE, Act.CONFIRM, Act.REVERT,
     Act.STOP, Act.START, Act.REBOOT, Act.ATTACH, Act.DETACH, Act.SWAP,
+    Act.PAUSE, Act.UNPAUSE, Act.SUSPEND, Act.RESUME, Act.SOFT_DELETE, Act.RESTORE, Act.SNAPSHOT, Act.BACKUP,
+    Act.REBUILD, Act.LIVE_MIGRATE, Act.RESET_NETWORK, Act.INJECT_NETWORK_INFO, Act.DELETE,
 )  # fmt: skip
 
 
@@ -102,7 +108,7 @@ def _operation(draw: DrawFn, name: str, server: str, layout: Layout, *, after: s
         name=name, act=act, server=server,
         at_s=draw(st.sampled_from((0.0, 1.0, 5.0, 20.0))),
         after=draw(st.sampled_from((after, ""))),
-        host=draw(st.sampled_from(("", *layout.hosts))) if act in {Act.RESIZE, Act.MIGRATE} else "",
+        host=draw(st.sampled_from(("", *layout.hosts))) if act in MOVING else "",
         volume=f"extra-{server}" if act in {Act.ATTACH, Act.DETACH, Act.SWAP} else "",
         replacement=f"spare-{server}" if act is Act.SWAP else "",
     )  # fmt: skip
@@ -112,7 +118,9 @@ def _operation(draw: DrawFn, name: str, server: str, layout: Layout, *, after: s
 def cases(draw: DrawFn, kinds: tuple[FaultKind, ...] = ALL_KINDS) -> Case:
     """Draw a case: a cloud, one or two servers, what users do with them, and a list of faults."""
     cells, hosts = draw(st.sampled_from(LAYOUTS))
-    layout = Layout.tree(cells=cells, hosts=hosts)
+    layout = attrs.evolve(
+        Layout.tree(cells=cells, hosts=hosts), cell_replicas=draw(st.sampled_from((1, 1, 1, REPLICAS)))
+    )
     servers = SERVERS[: draw(st.integers(1, len(SERVERS)))]
     minutes = draw(st.sampled_from((1.0, 2.0, 4.0)))
     plan = [
@@ -122,6 +130,7 @@ def cases(draw: DrawFn, kinds: tuple[FaultKind, ...] = ALL_KINDS) -> Case:
     return Case(
         seed=draw(st.integers(0, 99)), cells=cells, hosts=hosts, minutes=minutes,
         own_cell_weight=draw(st.sampled_from((-1, 1))),
+        cell_replicas=layout.cell_replicas,
         setup=tuple(_creation(draw, server) for server in servers),
         ops=draw(operations(layout, servers)),
         faults=tuple(plan),

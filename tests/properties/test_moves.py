@@ -14,7 +14,7 @@ from tests.properties.moves import Moves
 from tests.properties.strategies import share_of_profile
 
 #: Whole runs, many of them; and what is found is shrunk, which takes its time.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 TURNS: Final = 25
 SHARE: Final = 0.04

@@ -64,6 +64,7 @@ def _misgathered(talk: Talk, said: Said) -> list[str]:
     return found
 
 
+@pytest.mark.proves("Q4", "Q8", "Q9", "Q11")
 @share_of_profile(SHARE)
 @given(talk=talks())
 def test_whatever_befalls_links_a_question_is_answered_once_in_time_and_exactly(talk: Talk) -> None:

@@ -12,7 +12,7 @@ from protocol.errors import InvalidValue, Malformed
 from protocol.journal import Ending, Entry
 from protocol.methods import METHODS
 from protocol.moves.parties import Brief
-from protocol.records import RECORDS, Host, PortBinding
+from protocol.records import RECORDS, Flavor, Host, PortBinding
 from protocol.requests import Done
 from tests.forms import ANYTHING, of_class, places, replaced
 
@@ -25,6 +25,7 @@ VALUES: Final = st.sampled_from(CLASSES).flatmap(of_class)
 by_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 
 
+@pytest.mark.proves("R12", "R99")
 @by_class
 @settings(max_examples=settings().max_examples // 10)
 @given(data=st.data())
@@ -50,6 +51,15 @@ def test_what_is_accepted_is_exactly_what_was_said(value: Any, data: st.DataObje
     # A number may say an integer where a fraction is meant, and nothing else is taken for something else.
     assert unpack(pack(to_plain(read)), where="test") == changed
     assert pack(to_plain(read)) == pack(changed)
+
+
+def test_what_may_be_absent_is_read_too() -> None:
+    """A column of a table is of such a type, and it has no name of its own."""
+    kind: Any = Flavor | None
+    flavor = Flavor(name="tiny", vcpus=1, memory_mb=1, disk_gb=1)
+    assert [from_plain(each, kind) for each in (to_plain(flavor), None)] == [flavor, None]
+    with pytest.raises(Malformed, match="Flavor"):
+        from_plain({"name": 1}, kind)
 
 
 @given(value=VALUES, data=st.data())

@@ -40,7 +40,8 @@ def test_what_is_no_path_is_refused(text: str) -> None:
         CellPath.parse(text)
 
 
-@pytest.mark.parametrize("text", ["api", "api/", "/cell", "api/Cell", "api/a/b", "api/" + "a" * 192, "api/cell\n"])
+@pytest.mark.proves("R100")
+@pytest.mark.parametrize("text", ["", "api", "api/", "/cell", "api/Cell", "api/a/b", "api/" + "a" * 192, "api/cell\n"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     """Each way to spell an address wrongly is an error."""
     with pytest.raises(InvalidName):
@@ -56,6 +57,7 @@ def test_a_tree_has_a_limited_depth() -> None:
         CellPath(())
 
 
+@pytest.mark.proves("R6", "Q12", "Q21")
 @given(parent=PATHS, name=st.sampled_from(["x", "y-1"]))
 def test_a_child_is_directly_below_its_parent(parent: CellPath, name: str) -> None:
     """`child`, `parent`, `name` and `root` undo and agree with each other."""

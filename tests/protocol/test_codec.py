@@ -100,6 +100,7 @@ def require_refused_or_canonical(data: bytes) -> None:
 # --- envelopes ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("Q13")
 @given(envelope=envelopes())
 def test_an_envelope_is_read_as_it_was_written(envelope: Envelope) -> None:
     """Every kind survives the wire, trailing fields and all; and it is written in one way only."""

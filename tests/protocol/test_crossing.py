@@ -61,6 +61,13 @@ def test_hosts_come_in_order(first_cell: str | None, own_cell: str | None, weigh
     """The cell of the first attempt, then the own cell by its weight, then the emptiest, then by name."""
     found = sorted(
         ROOMS,
-        key=lambda each: rank(each, first_cell=first_cell, own_cell=own_cell, own_cell_weight=weight),
+        key=lambda each: rank(each, first_cell=first_cell, own_cell=own_cell, own_cell_weight=weight, places={}),
     )
     assert "".join(each.host[1:] for each in found) == hosts
+
+
+def test_the_turn_of_its_cell_goes_before_what_a_host_has_left() -> None:
+    """Where cells were asked; and behind the weight of the own cell."""
+    places = {FAR: 0, NEAR: 1, OWN: 2}
+    found = sorted(ROOMS, key=lambda each: rank(each, first_cell=None, own_cell=None, own_cell_weight=1, places=places))
+    assert [each.cell for each in found] == sorted((each.cell for each in ROOMS), key=places.__getitem__)

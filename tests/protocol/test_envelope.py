@@ -152,12 +152,14 @@ def test_passing_a_cell_changes_nothing_but_the_route(envelope: Envelope) -> Non
     assert attrs.evolve(onward, route=envelope.route) == envelope
 
 
+@pytest.mark.proves("R2")
 def test_a_targeted_call_is_answered_to_its_source() -> None:
     """The answer goes to the mailbox where the asker waits, however far the call came."""
     arrived = passed(passed(TARGETED, EU), EU_1)
     assert answer_address(arrived) == Address(ROOT, "replies:conductor:0")
 
 
+@pytest.mark.proves("R3", "Q21")
 def test_a_broadcast_is_answered_to_the_cell_it_came_from_last() -> None:
     """Each hop gathers for the hop before it; at its creator the answer goes to the asker itself."""
     assert answer_address(BROADCAST) == Address(ROOT, "replies:conductor:0")
@@ -166,6 +168,7 @@ def test_a_broadcast_is_answered_to_the_cell_it_came_from_last() -> None:
     assert answer_address(passed(at_a_child, EU_1)) == Address(EU, "gathers")
 
 
+@pytest.mark.proves("R1", "Q22")
 def test_an_answer_repeats_what_it_answers_and_begins_a_route_of_its_own() -> None:
     """It can be matched with its question, by whoever reads it."""
     assert (RESPONSE.answers, RESPONSE.method, RESPONSE.key) == (TARGETED.id, TARGETED.method, TARGETED.key)

@@ -14,6 +14,7 @@ from protocol.errors import (
     CODES,
     TEXT_CHARS_MAX,
     Argument,
+    CallTimeout,
     CellferryError,
     CellTimeout,
     ErrorReport,
@@ -23,6 +24,7 @@ from protocol.errors import (
     NotFound,
     RemoteError,
     TooLarge,
+    Unreachable,
     argument_types,
     report,
     revive,
@@ -45,6 +47,7 @@ def over_the_wire(error: CellferryError, *, traceback: str = "") -> CellferryErr
     return revive(decode_error(encode_error(report(error, cell="api!eu", traceback=traceback))))
 
 
+@pytest.mark.proves("R15", "Q18")
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_declared_error_comes_back_as_its_own_class(code: str) -> None:
     """Class, arguments, text, cell and retryability survive the wire."""
@@ -73,6 +76,14 @@ def test_every_declared_error_speaks_for_itself(code: str) -> None:
     assert set(re.findall(r"{(\w+)", cls.template)) <= set(argument_types(cls))
     assert set(argument_types(cls).values()) <= set(WRONG)
     assert len(argument_types(cls)) <= ARGUMENTS_MAX
+
+
+@pytest.mark.proves("Q3")
+def test_a_time_out_is_no_kind_of_not_found() -> None:
+    """Otherwise than Nova: that nobody answered says nothing about whether the thing is there."""
+    for silence in (CallTimeout, CellTimeout, Unreachable):
+        assert not issubclass(silence, NotFound)
+        assert not issubclass(NotFound, silence)
 
 
 @given(error=errors(), data=st.data())

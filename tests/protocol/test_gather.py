@@ -119,6 +119,7 @@ class Play:
         return [*listed, (route[-1], False)] if own else listed
 
 
+@pytest.mark.proves("Q4", "Q8", "Q10")
 @given(tree=trees(8), data=st.data(), direction=st.sampled_from(Direction), own=st.booleans())
 def test_each_cell_is_listed_once_or_under_the_neighbour_that_hides_it(
     tree: Tree, data: st.DataObject, direction: Direction, own: bool
@@ -147,6 +148,7 @@ def everybody_answers(tree: Tree, here: CellPath) -> tuple[CellAnswer, ...]:
     return waiting.merged()
 
 
+@pytest.mark.proves("Q24")
 @given(tree=trees())
 def test_the_deepest_come_first_and_the_source_last(tree: Tree) -> None:
     """Each cell comes behind all cells below it, each side in one piece, children as configured (R86)."""
@@ -160,6 +162,7 @@ def test_the_deepest_come_first_and_the_source_last(tree: Tree) -> None:
         assert places == sorted(places)
 
 
+@pytest.mark.proves("R22", "Q24")
 def test_nova_s_tree_answers_in_nova_s_order() -> None:
     """Eight answers (R22), the source's last."""
     listed = [str(answer.cell) for answer in everybody_answers(NOVA_TREE, NOVA_TREE.root)]
@@ -169,6 +172,7 @@ def test_nova_s_tree_answers_in_nova_s_order() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.proves("Q14")
 def test_a_leaf_that_is_not_asked_itself_answers_with_nothing() -> None:
     """A source may opt out; with no neighbours there is nothing to wait for (Q14)."""
     waiting = Gather.begin((), own=False, here=EU)
@@ -257,6 +261,7 @@ def test_a_gather_does_not_change() -> None:
 # --- the list on the wire ----------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R99")
 @given(answers=ANSWERS.map(tuple))
 def test_a_list_of_answers_is_read_as_it_was_written(answers: tuple[CellAnswer, ...]) -> None:
     """Cells, bodies and errors survive the wire in their order."""

@@ -8,6 +8,7 @@ import pytest
 
 from actors.assembly import Ports
 from actors.cell.actor import cell_actor
+from actors.cell.router import Router
 from actors.compute.actor import host_actor
 from actors.compute.drivers.memory import MemoryDriver
 from actors.conductor.actor import Conductor
@@ -46,8 +47,8 @@ def handled() -> dict[str, frozenset[str]]:
         post=ports.post(ROOT, "conductor"), journals=SqlJournals(), random=ports.random, owner="o", **common
     )
     actors: dict[str, Actor] = {
-        "root": cell_actor(post=ports.post(ROOT, "cell"), **common),
-        "cell": cell_actor(post=ports.post(EU, "cell"), **common),
+        "root": cell_actor(post=ports.post(ROOT, "cell"), random=ports.random, **common),
+        "cell": cell_actor(post=ports.post(EU, "cell"), random=ports.random, **common),
         "host": host_actor(
             post=ports.post(EU, "host:h1"), name="h1", driver=MemoryDriver("h1", images, clock, volumes),
             images=images, volumes=volumes, announcement=(Address(EU, "cell"), announcement), **common,
@@ -58,7 +59,8 @@ def handled() -> dict[str, frozenset[str]]:
         "network": network_actor(post=ports.post(ROOT, "network"), **common),
     }  # fmt: skip
     store.close()
-    return {name: frozenset(actor._handlers) - {"poison"} for name, actor in actors.items()}  # noqa: SLF001 - likewise
+    found = {name: frozenset(actor._handlers) - {"poison"} for name, actor in actors.items()}  # noqa: SLF001 - likewise
+    return found | {"link": Router.ANSWERS}
 
 
 HANDLED: Final = handled()

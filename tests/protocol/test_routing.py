@@ -80,6 +80,7 @@ def draw_cell(data: st.DataObject, tree: Tree) -> CellPath:
 # --- targeted ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R4", "R5", "R6", "R7", "R11", "R13")
 @given(tree=trees(), data=st.data())
 def test_a_targeted_envelope_reaches_exactly_its_target(tree: Tree, data: st.DataObject) -> None:
     """Up to the common ancestor, then down, over edges, entering no cell twice."""
@@ -92,6 +93,7 @@ def test_a_targeted_envelope_reaches_exactly_its_target(tree: Tree, data: st.Dat
     assert all(cell.is_neighbour(following) for cell, following in pairwise(passed))
 
 
+@pytest.mark.proves("R16", "Q1")
 @given(tree=trees(), data=st.data(), hops_max=st.integers(1, 12))
 def test_a_hop_limit_of_h_reaches_cells_h_minus_1_edges_away(tree: Tree, data: st.DataObject, hops_max: int) -> None:
     """The limit counts the source; what is further away is refused where the limit is reached (R16, Q1)."""
@@ -107,6 +109,7 @@ def test_a_hop_limit_of_h_reaches_cells_h_minus_1_edges_away(tree: Tree, data: s
         assert passed == way[:hops_max]
 
 
+@pytest.mark.proves("R17")
 @given(tree=trees(), data=st.data())
 def test_a_cell_that_does_not_exist_is_refused_where_the_way_ends(tree: Tree, data: st.DataObject) -> None:
     """Its would-be parent says so (R17), or the first cell on the way that lacks the next."""
@@ -119,6 +122,7 @@ def test_a_cell_that_does_not_exist_is_refused_where_the_way_ends(tree: Tree, da
     assert passed[-1] == parent
 
 
+@pytest.mark.proves("R18")
 @given(tree=trees(), data=st.data())
 def test_a_cell_of_another_root_is_refused_at_the_source(tree: Tree, data: st.DataObject) -> None:
     """There is no way between two trees (R18)."""
@@ -157,6 +161,7 @@ def test_where_it_cannot_lead_counts_before_how_far() -> None:
 # --- broadcast ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R8", "R9", "R19", "R20", "Q12")
 @given(tree=trees(), data=st.data())
 def test_a_broadcast_reaches_each_cell_of_its_direction_exactly_once(tree: Tree, data: st.DataObject) -> None:
     """Down: all cells below; up: all cells above; and the source (R19, R20)."""
@@ -166,6 +171,7 @@ def test_a_broadcast_reaches_each_cell_of_its_direction_exactly_once(tree: Tree,
     assert spread(tree, source, Direction.UP) == Counter([source, *above])
 
 
+@pytest.mark.proves("R23")
 @given(tree=trees(), data=st.data(), hops_max=st.integers(1, 6), direction=st.sampled_from(Direction))
 def test_a_broadcast_beyond_its_hop_limit_is_only_shorter(
     tree: Tree, data: st.DataObject, hops_max: int, direction: Direction
@@ -180,6 +186,7 @@ def test_a_broadcast_beyond_its_hop_limit_is_only_shorter(
     assert spread(tree, source, direction, hops_max=hops_max) == Counter(within)
 
 
+@pytest.mark.proves("R19", "R20", "R23")
 def test_nova_s_own_numbers_hold() -> None:
     """8 cells down from the root (R19), 3 up from a grandchild (R20), 5 within two hops (R23)."""
     assert spread(NOVA_TREE, ROOT, Direction.DOWN).total() == 8
@@ -187,6 +194,7 @@ def test_nova_s_own_numbers_hold() -> None:
     assert spread(NOVA_TREE, ROOT, Direction.DOWN, hops_max=2).total() == 5
 
 
+@pytest.mark.proves("R8", "R9")
 def test_a_broadcast_goes_on_in_the_configured_order_and_never_back() -> None:
     """The order is that of the configuration, not of the names; a cell on the route is left out."""
     children = (ROOT.child("z"), ROOT.child("a"), ROOT.child("m"))
@@ -259,6 +267,7 @@ def test_a_neighbour_may_not_send_against_the_direction(tree: Tree, data: st.Dat
 # --- budgets -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("Q11")
 @given(budget_s=st.floats(0, 1e6), spent_s=st.floats(-10, 1e6))
 def test_an_inner_hop_gives_up_before_the_outer_one(budget_s: float, spent_s: float) -> None:
     """By 5 %, and by no less than 10 ms; never is a budget negative, nor lengthened by a clock that jumped back."""

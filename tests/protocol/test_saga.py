@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol.bodies import encode_body
 from protocol.cell_path import Address, CellPath
-from protocol.errors import ErrorReport, HypervisorFailed, NoValidHost, report
+from protocol.errors import CallTimeout, ErrorReport, HypervisorFailed, NotFound, NoValidHost, report
 from protocol.journal import Entry, Journal, Kind
 from protocol.requests import Done, Poison
 from protocol.saga import (
@@ -42,13 +42,22 @@ def at(number: int) -> Callable[[Story], Address]:
 
 @attrs.frozen
 class Shape:
-    """What a plan consists of: its steps before, in and after an attempt, which only read, and which one settles."""
+    """What a plan consists of: its steps before, in and after an attempt, which only read, and which one settles.
+
+    Those that are done several times have none, one or two times; a plan with attempts has none of them.
+    """
 
     before: int
     in_attempt: int
     after: int
     reads: frozenset[int]
     settles: int
+    repeated: frozenset[int] = frozenset()
+
+    def times(self, number: int) -> Callable[[Story], int] | None:
+        """Tell how often a step is done, if that is not once."""
+        is_repeated = number in self.repeated and not self.in_attempt
+        return (lambda _story: number % 3) if is_repeated else None
 
     def plan(self) -> Plan:
         """Make it."""
@@ -61,7 +70,7 @@ class Shape:
                 Step(
                     name=f"step_{number}", row="-", at=at(number),
                     run=lambda story: Poison(server=story.server), in_attempt=number in attempt,
-                    is_read=number in self.reads, settles=number == self.settles % total,
+                    is_read=number in self.reads, settles=number == self.settles % total, times=self.times(number),
                 )
                 for number in range(total)
             ),
@@ -72,6 +81,7 @@ SHAPES: Final = st.builds(
     Shape,
     before=st.integers(1, 3), in_attempt=st.integers(0, 3), after=st.integers(1, 4),
     reads=st.frozensets(st.integers(1, 9), max_size=3), settles=st.integers(4, 9),
+    repeated=st.frozensets(st.integers(1, 9), max_size=4),
 )  # fmt: skip
 
 
@@ -151,7 +161,8 @@ REFUSALS: Final = st.lists(st.booleans(), max_size=24) | st.lists(
 def _ended_well(told: Told) -> bool:
     done = {(each.step, each.attempt) for each in told.journal.entries if each.kind is Kind.DONE and not each.is_undo}
     attempt = max((number for _, number in done), default=0)
-    return all((step.name, attempt if step.in_attempt else 0) in done for step in told.plan.steps)
+    story = Story(told.journal, attempt)
+    return all((step.name, number) in done for step in told.plan.steps for number in step.numbers(story))
 
 
 @given(SHAPES, REFUSALS)
@@ -199,7 +210,7 @@ def test_no_two_commands_have_one_key(shape: Shape, refusals: list[bool]) -> Non
     assert len(set(keys)) == len(keys)
     executes = {send.key for send in told.executes}
     assert all(attrs.evolve(send.key, is_undo=False) in executes for send in told.undos)
-    assert all((send.attempt > 0) is send.step.in_attempt for send in told.sent)
+    assert all((send.attempt > 0) is (send.step.in_attempt or send.step.times is not None) for send in told.sent)
 
 
 @given(SHAPES, REFUSALS)
@@ -227,7 +238,9 @@ def test_a_refused_attempt_is_undone_alone_and_the_next_one_begins_at_the_choice
         return
     assert all(send.step.in_attempt for send in told.undos)
     outside = [send.step.name for send in told.executes if not send.step.in_attempt]
-    assert outside == [step.name for step in told.plan.steps if not step.in_attempt]
+    story = Story(told.journal, 1)
+    others = (step for step in told.plan.steps if not step.in_attempt)
+    assert outside == [step.name for step in others for _ in step.numbers(story)]
     tried = {send.attempt for send in told.executes if send.step.in_attempt}
     assert tried == set(range(1, len(tried) + 1))
 
@@ -266,3 +279,27 @@ def test_a_try_of_a_read_lasts_no_longer_than_its_patience_and_of_all_else_as_lo
     assert attrs.evolve(read, patience_s=None).budget_s(30.0, waited_s=0.0) == 30.0
     assert attrs.evolve(read, patience_s=math.inf).budget_s(30.0, waited_s=900.0) == 30.0
     assert attrs.evolve(read, is_read=False).budget_s(30.0, waited_s=10.0) == 30.0
+
+
+@given(SHAPES)
+def test_a_step_that_is_done_several_times_is_done_in_the_order_of_its_numbers(shape: Shape) -> None:
+    """Each time has a number of its own, and the story tells it; the next step comes when all are done."""
+    told = tell(shape, [])
+    for step in told.plan.steps:
+        times = [send for send in told.executes if send.step is step]
+        if step.times is not None:
+            assert [send.attempt for send in times] == list(range(1, step.times(Story(told.journal, 1)) + 1))
+            assert all(send.story.attempt == send.attempt for send in times)
+    if not shape.in_attempt:
+        steps = [told.plan.steps.index(send.step) for send in told.executes]
+        assert steps == sorted(steps)
+
+
+def test_an_answer_that_a_conversation_can_do_without_has_one_in_its_place() -> None:
+    """Of what may succeed when it is asked again; a refusal stays a refusal."""
+    story = Story(begun(), 1)
+    any_step = Shape(before=1, in_attempt=0, after=1, reads=frozenset(), settles=1).plan().steps[0]
+    silent, refused = CallTimeout(address="api/cell", method="any", waited_s=1.0), NotFound(kind="server", name="s")
+    spare = attrs.evolve(any_step, unanswered=lambda _story, _error: Done())
+    assert (spare.outcome(story, silent), spare.outcome(story, refused)) == (Done(), refused)
+    assert (any_step.outcome(story, silent), any_step.outcome(story, refused)) == (silent, refused)

@@ -16,12 +16,16 @@ from sim.history import Looked
 from sim.scenario import Move
 from sim.stages.inner import InnerStage
 from tests.faults.ends import Shape, shape
+from tests.strays import strays
 
 SERVER: Final = "web"
 #: Which volumes an operation is about.
 VOLUMES: Final = {"attach": ("extra",), "detach": ("data",), "swap": ("data", "spare")}
 #: The server moves from the first to the second, which is in another cell.
 HOSTS: Final = {"h1": "api!c1", "h2": "api!c2"}
+#: Where the server never comes, so that what is left there is of unknown origin.
+STRANGER: Final = "h3"
+ELSEWHERE: Final = "api!c3"
 #: Both in one cell.
 INSIDE: Final = {"h1": "api!c1", "h2": "api!c1"}
 
@@ -41,6 +45,8 @@ class Doing:
     @property
     def hosts(self) -> dict[str, str]:
         """The hosts, and the cell that each is in."""
+        if "leave" in self.before:
+            return {**HOSTS, STRANGER: ELSEWHERE}
         return INSIDE if self.is_inside else HOSTS
 
     @property
@@ -76,12 +82,25 @@ DOINGS: Final = (
     Doing(name="Start", goal=Goal.START, before=("create", "stop")),
     Doing(name="Stop", goal=Goal.STOP),
     Doing(name="Reboot", goal=Goal.REBOOT),
+    Doing(name="Pause", goal=Goal.PAUSE),
+    Doing(name="Unpause", goal=Goal.UNPAUSE, before=("create", "pause")),
+    Doing(name="Suspend", goal=Goal.SUSPEND),
+    Doing(name="Resume", goal=Goal.RESUME, before=("create", "suspend")),
+    Doing(name="Delete softly", goal=Goal.SOFT_DELETE),
+    Doing(name="Delete softly what is suspended", goal=Goal.SOFT_DELETE, before=("create", "suspend")),
+    Doing(name="Restore", goal=Goal.RESTORE, before=("create", "soft_delete")),
     Doing(name="Attach a volume", goal=Goal.ATTACH),
     Doing(name="Detach a volume", goal=Goal.DETACH),
     Doing(name="Swap a volume", goal=Goal.SWAP),
     Doing(name="Swap a volume in VERIFY_RESIZE", goal=Goal.SWAP, before=("create", "resize")),
+    Doing(name="Backup", goal=Goal.BACKUP, before=("create", "backup")),
+    Doing(name="Reset network", goal=Goal.RESET_NETWORK),
+    Doing(name="Rebuild", goal=Goal.REBUILD),
+    Doing(name="Live migrate", goal=Goal.LIVE_MIGRATE, is_inside=True),
     Doing(name="Delete", goal=Goal.DELETE),
     Doing(name="Delete in VERIFY_RESIZE", goal=Goal.DELETE, before=("create", "resize", "attach")),
+    Doing(name="Repair", goal=Goal.REPAIR, before=("create", "leave")),
+    Doing(name="Repair in VERIFY_RESIZE", goal=Goal.REPAIR, before=("create", "resize", "leave")),
     Doing(name="Resize inside a cell", goal=Goal.RESIZE, is_inside=True),
     Doing(name="Cold migrate inside a cell, volume-backed", goal=Goal.MIGRATE, is_volume_backed=True, is_inside=True),
     Doing(name="Confirm inside a cell", goal=Goal.CONFIRM, before=("create", "resize", "detach"), is_inside=True),
@@ -106,8 +125,21 @@ class Fine:
 async def prepare(s: Scenario, doing: Doing) -> None:
     """Bring the server to where the operation begins."""
     for act in doing.before:
-        await (await do(s, act, doing)).done()
+        if act == "leave":
+            await leave(s)
+        else:
+            await (await do(s, act, doing)).done()
     await s.quiet()
+
+
+async def leave(s: Scenario) -> None:
+    """Leave something of the server everywhere where it is not: nobody knows how it came there."""
+    home = s.truth.home(SERVER)
+    assert home is not None, "there is no server"
+    [port] = s.truth.ports(SERVER)
+    for owner, rows in strays(home, port=port.id, volume="data", cell=ELSEWHERE, host=STRANGER).items():
+        s.plant(owner, *rows)
+    await s.leave(STRANGER, SERVER)
 
 
 async def begin(s: Scenario, doing: Doing) -> Move:

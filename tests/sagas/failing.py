@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import attrs
@@ -56,13 +56,19 @@ CALLS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         for method in (name for methods in ASKED_BY.values() for name in methods)
     },
     "verify_image": (("image", "digest"),),
+    "publish_snapshot": (("image", "digest"),),
+    "rotate_backups": (("image", "delete"),),
     "delete_image": (("image", "delete"),),
 }
 
 
+#: The steps that ask every cell: no single one of them makes it fail.
+GATHERS: Final = frozenset({"choose_target", "look_in_cells"})
+
+
 def ways_of(doing: Doing, step: Step) -> tuple[Way, ...]:
     """List the ways in which a step can fail: what only reads has no key and nothing to write; few call outside."""
-    if step.name == "choose_target":
+    if step.name in GATHERS:
         return (Way.SILENT,)
     calls = CALLS.get(doing.method(step), ())
     impossible = set(KEYED) if step.is_read else set[Way]()
@@ -180,10 +186,15 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
     s.stage.history.listeners.remove(trouble._listen)  # noqa: SLF001 - of this module
     s.heal()
     await s.quiet()
-    s.check()
     assert set(trouble.struck) == set(ways), f"no trouble came to {set(ways) - set(trouble.struck)}"
     # Once it is accepted a delete is never given up, whatever its user was told in the meantime.
     is_done = s.truth.mapping(SERVER) is None if doing.goal is Goal.DELETE else not move.error
+    if doing.goal is Goal.REPAIR:
+        # What it has removed it does not bring back, and what it has not seen it has not removed: so once more.
+        await (await begin(s, doing)).done()
+        await s.quiet()
+        before = fine(doing).end
+    s.check()
     assert shape(s.truth) == (fine(doing).end if is_done else before)
     faults = [row.code for row in s.truth.faults(SERVER) if row.id not in known]
     assert faults in ([], [move.error]), "at most one fault, with the first cause"
@@ -191,6 +202,7 @@ async def go_through(s: Scenario, doing: Doing, ways: dict[str, Way], *, long_s:
     return {step: Failed(end=end, waits=trouble.waited.get(step, ""), error=move.error) for step in ways}
 
 
+@cache
 def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> dict[Way, Failed]:
     """Have a step before the settling one's success fail in each way, one after the other in one world."""
     ways = sorted(ways_of(doing, step), key=lambda way: way is Way.UNHEARD_ONCE)
@@ -201,7 +213,7 @@ def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> 
 
     # Whether a guest ran that is undone, nobody may know; what it wrote on a volume is no loss to the next.  And no
     # server is ever made that has the id of an earlier one.
-    is_alone = step.settles or doing.goal in {Goal.CREATE, Goal.DELETE}
+    is_alone = step.settles or doing.goal in {Goal.CREATE, Goal.DELETE, Goal.REPAIR}
     worlds = [[way] for way in ways] if is_alone else [ways]
     found: dict[Way, Failed] = {}
     for these in worlds:
@@ -209,6 +221,7 @@ def undone(doing: Doing, step: Step, *, on: Callable[..., Any] = InnerStage) -> 
     return found
 
 
+@cache
 def forward(
     doing: Doing, turn: int, *, on: Callable[..., Any] = InnerStage, long_s: float = LONG_S
 ) -> dict[str, tuple[Way, Failed]]:

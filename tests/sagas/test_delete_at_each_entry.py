@@ -16,6 +16,7 @@ from sim.history import Journaled, Line
 from sim.scenario import Move
 from sim.stages.inner import InnerStage
 from sim.stages.loop import LoopStage
+from tests.shares import part
 
 HOSTS: Final = {"h1": "api!eu", "h2": "api!us"}
 #: Both in one cell: a move between them leaves no second record.
@@ -26,8 +27,9 @@ MEETINGS: Final = (
     ("swap",),
 )  # fmt: skip
 OF_A_MOVE: Final = tuple(moves for moves in MEETINGS if "resize" in moves)
-#: With the real actors, one entry in so many.
-SHARE: Final = 9
+#: By day, one entry in so many of each series: with the pure cores, and with the real actors.
+ONE_IN: Final = 4
+REAL_ONE_IN: Final = 16
 DELETE: Final = Op(name="delete", act=Act.DELETE, server="web")
 PLACES: Final = ("guests", "disks", "servers", "ports", "bindings", "attachments", "listing", "claims", "allocations")
 #: Longer than a message takes within the root: a delete by then is begun while a command is on its way.
@@ -87,6 +89,7 @@ def meet(
         s.stage.history.listeners.append(meeting.listen)
         met = await (order(s, moves[-1]) if moves else _make(s, is_volume_backed=is_volume_backed))
         await met.over()
+        await s.wait(delay_s)  # What comes at the last entry comes so much later.
         await s.quiet()
         s.check()
         assert not met.error or met.error in {"conflict", "not_found"}
@@ -131,6 +134,11 @@ def left(s: Scenario) -> Iterator[str]:
         yield f"images: {s.truth.images()}"
 
 
+def first(*, is_volume_backed: bool, delay_s: float) -> int:
+    """Tell at which entry a series begins, so that the four of one kind meet every entry between them."""
+    return 2 * is_volume_backed + (delay_s > 0)
+
+
 @pytest.mark.parametrize("delay_s", LATER_S)
 @pytest.mark.parametrize("is_volume_backed", [False, True], ids=["image", "volume"])
 @pytest.mark.parametrize("moves", MEETINGS, ids=lambda moves: moves[-1] if moves else "create")
@@ -139,7 +147,7 @@ def test_a_delete_at_any_entry_of_any_conversation_leaves_nothing(
 ) -> None:
     """The other ends, undone or well, the server is gone everywhere, and no promise is broken at any instant."""
     entries = meet(moves, 10_000, on=InnerStage, is_volume_backed=is_volume_backed)
-    for entry in range(entries):
+    for entry in part(range(entries), ONE_IN, since=first(is_volume_backed=is_volume_backed, delay_s=delay_s)):
         meet(moves, entry, on=InnerStage, delay_s=delay_s, is_volume_backed=is_volume_backed)
 
 
@@ -151,7 +159,7 @@ def test_so_it_is_with_a_move_inside_of_a_cell(
 ) -> None:  # fmt: skip
     """There the delete erases the record that the move's confirm or revert still has to leave a host of."""
     entries = meet(moves, 10_000, on=InnerStage, is_volume_backed=is_volume_backed, hosts=INSIDE)
-    for entry in range(entries):
+    for entry in part(range(entries), ONE_IN, since=first(is_volume_backed=is_volume_backed, delay_s=delay_s)):
         meet(moves, entry, on=InnerStage, delay_s=delay_s, is_volume_backed=is_volume_backed, hosts=INSIDE)
 
 
@@ -159,7 +167,7 @@ def test_so_it_is_with_a_move_inside_of_a_cell(
 def test_so_it_is_inside_of_a_cell_with_the_real_actors(moves: tuple[str, ...]) -> None:
     """A share of the entries, from another one on."""
     entries = meet(moves, 10_000, on=LoopStage, hosts=INSIDE)
-    for entry in range(2 * len(moves), entries, SHARE):
+    for entry in part(range(entries), REAL_ONE_IN, since=2 * len(moves)):
         meet(moves, entry, on=LoopStage, hosts=INSIDE)
 
 
@@ -167,5 +175,5 @@ def test_so_it_is_inside_of_a_cell_with_the_real_actors(moves: tuple[str, ...]) 
 def test_so_it_is_with_the_real_actors(moves: tuple[str, ...]) -> None:
     """A share of the entries, each time from another one on."""
     entries = meet(moves, 10_000, on=LoopStage)
-    for entry in range(len(moves), entries, SHARE):
+    for entry in part(range(entries), REAL_ONE_IN, since=len(moves)):
         meet(moves, entry, on=LoopStage)

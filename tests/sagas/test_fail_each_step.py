@@ -13,19 +13,24 @@ from protocol.messages.orders import Order
 from protocol.moves import resize_story as told
 from protocol.moves.confirm import CONFIRM as CONFIRM_PLAN
 from protocol.moves.delete import DELETE as DELETE_PLAN
+from protocol.moves.imaging import BACKUP as BACKUP_PLAN
 from protocol.moves.lifecycle import CREATE
 from protocol.moves.lifecycle import REBOOT as REBOOT_PLAN
 from protocol.moves.lifecycle import START as START_PLAN
 from protocol.moves.lifecycle import STOP as STOP_PLAN
+from protocol.moves.live import LIVE_MIGRATE
+from protocol.moves.rebuild import REBUILD
 from protocol.moves.resize import RESIZE
 from protocol.moves.revert import REVERT as REVERT_PLAN
 from protocol.moves.volumes import ATTACH, DETACH, SWAP
+from protocol.moves.wiring import RESET_NETWORK
 from protocol.records import Allocation, Claim, Fault, Migration, Notification, PortBinding, Server
 from protocol.saga import Plan, Step
-from protocol.states import MigrationStatus
+from protocol.states import Goal, MigrationStatus
 from sim.world import World
 from tests import clouds
 from tests.clouds import (
+    BACKUP,
     CONFIRM,
     DELETE,
     REBOOT,
@@ -58,6 +63,11 @@ TOUCH_A_GUEST: Final = frozenset(
         "connect_volume",
         "disconnect_volume",
         "copy_volume",
+        "prepare_disk",
+        "replace_disk",
+        "receive_disk",
+        "save_guest",
+        "receive_guest",
     }
 )
 #: Whatever else is no transaction.
@@ -131,6 +141,16 @@ CASES: Final = (
     Case(name="swap", plan=SWAP, before=ACTIVE, order=clouds.swap(), told_from="reserve_attachment"),
     Case(name="start", plan=START_PLAN, before=STOPPED, order=START, told_from="power"),
     Case(name="stop", plan=STOP_PLAN, before=ACTIVE, order=STOP, told_from="power"),
+    Case(name="backup", plan=BACKUP_PLAN, before=ACTIVE, order=BACKUP, told_from="register_snapshot"),
+    Case(
+        name="live migration", plan=LIVE_MIGRATE, before=ACTIVE, order=clouds.live_migrate(), is_inside=True,
+        told_from="hold_source",
+    ),
+    Case(name="rebuild", plan=REBUILD, before=ACTIVE, order=clouds.REBUILD, told_from="prepare_disk"),
+    Case(
+        name="reset network", plan=RESET_NETWORK, before=ACTIVE, order=clouds.wire(Goal.RESET_NETWORK),
+        told_from="rebind_ports",
+    ),
     Case(name="reboot", plan=REBOOT_PLAN, before=ACTIVE, order=REBOOT, told_from="switch_off"),
 )  # fmt: skip
 #: So many steps fail in one world, one after the other: that each leaves nothing is what the next begins with.

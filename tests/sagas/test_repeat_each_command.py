@@ -20,7 +20,23 @@ from protocol.states import Goal
 from sim.clock import run
 from sim.world import World
 from tests import clouds
-from tests.clouds import CONFIRM, DELETE, REBOOT, REVERT, START, STOP, WIDE, Backing, Dump, broken_promises, cloud, dump
+from tests.clouds import (
+    BACKUP,
+    CONFIRM,
+    DELETE,
+    REBOOT,
+    REPAIR,
+    REVERT,
+    SNAPSHOT,
+    START,
+    STOP,
+    WIDE,
+    Backing,
+    Dump,
+    broken_promises,
+    cloud,
+    dump,
+)
 from tests.sagas.trouble import How, Trouble, TroubledInbox
 
 
@@ -85,7 +101,10 @@ def _is_command(envelope: Targeted) -> bool:
 
 #: Every plan has its part in these.
 STORY: Final[tuple[Order, ...]] = (
-    clouds.create(), STOP, START, REBOOT, clouds.migrate(clouds.NEAR_HOST), CONFIRM,
+    clouds.create(), STOP, START, clouds.power(Goal.SOFT_DELETE), clouds.power(Goal.RESTORE), REBOOT,
+    SNAPSHOT, BACKUP, clouds.REBUILD, clouds.live_migrate(),
+    clouds.live_migrate(clouds.SOURCE_HOST), clouds.wire(Goal.RESET_NETWORK),
+    clouds.wire(Goal.INJECT_NETWORK_INFO), REPAIR, clouds.migrate(clouds.NEAR_HOST), CONFIRM,
     clouds.migrate(clouds.SOURCE_HOST), REVERT, clouds.swap(), clouds.resize(), clouds.attach(),
     clouds.swap("spare", "data"), clouds.detach(), REVERT, clouds.migrate(), CONFIRM,
     clouds.resize(host=clouds.SOURCE_HOST), DELETE,
@@ -97,13 +116,15 @@ STORIES: Final = [
     pytest.param(VOLUME_STORY, When.AT_ONCE, id="volume-backed, at once"),
 ]
 COPIES: Final = 2
+#: Of a server whose record its cell has lost: `tests/scenarios/test_mirror.py` deletes one.
+ELSEWHERE: Final = frozenset({"erase_lost"})
 
 
 def told(orders: tuple[Order, ...], wire: EchoWire) -> Dump:
     """Carry the orders out, from the beginning of time, and dump what there is then."""
 
     async def main() -> Dump:
-        async with cloud(*orders, world=World(WIDE, wire=wire)) as world:
+        async with cloud(*orders, world=World(WIDE, wires=lambda _process: wire)) as world:
             return await dump(world)
 
     return run(main)
@@ -128,17 +149,19 @@ def test_a_command_delivered_again_and_again_is_carried_out_once(orders: tuple[O
 async def test_the_story_has_every_command_of_every_plan() -> None:
     """A step that is added later is repeated too, or this says that the story lacks it."""
     wire = EchoWire(When.NEVER)
-    async with cloud(*STORY, world=World(WIDE, wire=wire)):
+    async with cloud(*STORY, world=World(WIDE, wires=lambda _process: wire)):
         pass
     sent = {envelope.key.step for envelope in wire.commands.values() if envelope.key is not None}
-    assert sent >= {step.name for goal in Goal for step in PLANS[goal].steps if not step.is_read}
+    assert sent >= {step.name for goal in Goal for step in PLANS[goal].steps if not step.is_read} - ELSEWHERE
 
 
 @pytest.mark.anyio
 async def test_commands_that_come_after_all_is_over_change_nothing() -> None:
     """Of two moves that are over, every command is delivered again: each is answered that it is stale."""
     wire = EchoWire(When.NEVER)
-    async with cloud(clouds.create(), clouds.resize(), CONFIRM, STOP, world=World(WIDE, wire=wire)) as world:
+    async with cloud(
+        clouds.create(), clouds.resize(), CONFIRM, STOP, world=World(WIDE, wires=lambda _process: wire)
+    ) as world:
         before = await dump(world)
         wire.answers.clear()
         for command in tuple(wire.frames):
@@ -158,7 +181,7 @@ async def test_commands_that_come_after_all_is_over_change_nothing() -> None:
 async def test_a_command_that_comes_after_its_undo_is_not_carried_out(how: How, host: str) -> None:
     """A move fails at its last step; each command of it comes once more as soon as it is undone, and is refused."""
     wire, inbox = EchoWire(When.AFTER_ITS_UNDO), TroubledInbox()
-    async with cloud(clouds.create(), world=World(WIDE, wire=wire, inbox=inbox)) as world:
+    async with cloud(clouds.create(), world=World(WIDE, wires=lambda _process: wire, inbox=inbox)) as world:
         before = await dump(world)
         inbox.trouble = Trouble("spawn_target", how)
         wire.answers.clear()

@@ -277,7 +277,7 @@ async def test_a_revert_has_three_events_and_brings_the_whole_history_back() -> 
         source = cell_of(await world.truth(), SOURCE)
         assert events_of(source, "revertResize") == REVERTING
         assert events_of(source, "resize") == sorted([*CONDUCTED, AT_TARGET, AT_SOURCE, FINISH])
-        assert events_of(source, "attach") == ["compute_attach_volume"]
+        assert events_of(source, "attach_volume") == ["compute_attach_volume"]
         hosts = {row.name: row.host for row in source.all(ActionEvent) if row.name in REVERTING}
         assert [hosts[name] for name in REVERTING] == [SOURCE_HOST, TARGET_HOST, "conductor"]
 
@@ -305,7 +305,8 @@ REVERTED: Final = [
 @pytest.mark.parametrize(("ending", "told"), [(CONFIRM, CONFIRMED), (REVERT, REVERTED)], ids=["confirm", "revert"])
 async def test_notifications_come_in_the_reference_order(ending: Order, told: list[set[tuple[str, str]]]) -> None:
     """From which host, and when: what one step tells it tells at once."""
-    async with cloud(clouds.create(), clouds.resize(), ending, world=World(FLAT, wire=SlowWire())) as world:
+    wire = SlowWire()
+    async with cloud(clouds.create(), clouds.resize(), ending, world=World(FLAT, wires=lambda _process: wire)) as world:
         groups: dict[int, list[tuple[str, str]]] = {}
         for row in (await world.truth()).all(Notification):
             groups.setdefault(row.created_at_us, []).append((row.event, HOSTS.get(row.publisher, "-")))

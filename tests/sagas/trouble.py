@@ -8,7 +8,7 @@ from enum import StrEnum
 import anyio
 import attrs
 
-from actors.compute.drivers.base import GuestSpec, GuestState
+from actors.compute.drivers.base import GuestMemory, GuestSpec, GuestState
 from actors.compute.drivers.domain import VolumeConnection
 from actors.compute.drivers.memory import MemoryDriver
 from actors.kernel.ports import Command, Connection, Verdict
@@ -121,6 +121,24 @@ class ClumsyDriver(MemoryDriver):
 
     async def copy_volume(self, server: str, volume: str, connection: VolumeConnection) -> None:
         await super().copy_volume(server, volume, connection)
+        self.after(server)
+
+    async def save(self, server: str) -> GuestMemory:
+        memory = await super().save(server)
+        self.after(server)
+        return memory
+
+    async def receive(self, spec: GuestSpec, memory: GuestMemory) -> GuestState:
+        state = await super().receive(spec, memory)
+        self.after(spec.server)
+        return state
+
+    async def prepare_disk(self, server: str, image: str) -> None:
+        await super().prepare_disk(server, image)
+        self.after(server)
+
+    async def replace_disk(self, server: str) -> None:
+        await super().replace_disk(server)
         self.after(server)
 
     async def undefine(self, server: str) -> None:

@@ -1,4 +1,4 @@
-"""Stages over the real RabbitMQ of the tests, each under a prefix of its own."""
+"""Stages over a real RabbitMQ, each under a prefix of its own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from sim.stages.wire import WireStage
 from tests.actors.wire.inbox import prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import pytest
 
+    from protocol.cell_path import CellPath
 
-def on_rabbitmq(url: str, request: pytest.FixtureRequest) -> Callable[[Any, int], WireStage]:
-    """Give what makes stages over a broker, for one test."""
+
+def on_rabbitmq(
+    brokers: str | Mapping[CellPath, str], request: pytest.FixtureRequest
+) -> Callable[[Any, int], WireStage]:
+    """Give what makes stages over a broker, or over one for each cell, for one test."""
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[RabbitWire]:
         events, random = MemoryEvents(), SeededRandom(0)
-        async with RabbitWire.connect(url, prefix=prefix_of(request), events=events, random=random) as wire:
+        async with RabbitWire.connect(brokers, prefix=prefix_of(request), events=events, random=random) as wire:
             yield wire
 
     return lambda layout, seed: WireStage(layout, seed, connect=connect)

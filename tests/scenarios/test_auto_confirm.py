@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from protocol.journal import Kind
-from protocol.moves.auto_confirm import LOOK_S, USER
+from protocol.moves.chores import CONFIRM, LOOK_S
 from protocol.states import Goal, VmState
 from sim import Scenario
 from sim.faults import Fault, FaultKind
@@ -65,7 +65,7 @@ def test_a_move_is_confirmed_when_it_has_waited_for_so_long_and_not_before(on: C
         await s.wait(BY_S - AFTER_S + 2)
         assert state(s) is VmState.ACTIVE
         assert len(confirms(s)) == 1
-        assert ("confirmResize", USER) in users(s)
+        assert ("confirmResize", CONFIRM.user) in users(s)
         await at_rest(s)
 
     play(story, on)

@@ -12,7 +12,6 @@ from typing import Final
 
 import anyio
 import attrs
-import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "tutorial" / "find-a-bug.md"
@@ -23,7 +22,6 @@ SIMULATOR: Final = ".venv/bin/cellferry sim "
 OF_THE_COPY: Final = (sys.executable, "-c", "from sim.commands.cli import sim; sim()")
 
 #: Spawned processes of a hunt load the whole product, each.
-pytestmark = pytest.mark.timeout(180)
 
 
 @attrs.frozen

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import click
 
-from sim.cases.swarm import UNNOTICED
 from sim.commands import showing
 from sim.commands.choices import Choices
 from sim.commands.cli_exhaust import races_of, trials_of
@@ -43,8 +42,6 @@ FAILED: Final = 1
 CHUNK: Final = 25
 #: Virtual time with faults of the seeds that are compared.
 MINUTES: Final = 3.0
-#: Probes that no hunt reaches: nobody sends what may not travel, and what is known not to be noticed is not drawn.
-UNHUNTED: Final = frozenset({*OUT_OF_REACH, *(f"fault:{kind}" for kind in UNNOTICED)})
 #: So many cells make a tree three levels deep: in a smaller one no message passes two edges.
 CELLS: Final = 6
 #: Seeds that the tests of every day do not hunt.
@@ -61,6 +58,7 @@ class Night:
     share: float = 1.0  # Of all deaths: of one process, and of the conductor twice.
     stories: tuple[str, ...] = tuple(STORIES)  # In which somebody dies.
     races: int = 300  # Seeds of each race.
+    meetings: tuple[str, ...] = tuple(RACES)  # The races.
     jobs: int = attrs.field(factory=showing.cores)
 
     def scaled(self, scale: float) -> Night:
@@ -142,7 +140,7 @@ def _probes(hunted: tuple[Bag, Document]) -> Document:
     """Ask whether the hunt of the real actors has reached everything."""
     bag, document = hunted
     rarest = sorted(bag.probes.items(), key=lambda each: (each[1], each[0]))[:10]
-    missed = [name for name in document["missed_probes"] if name not in UNHUNTED]
+    missed = [name for name in document["missed_probes"] if name not in OUT_OF_REACH]
     return {
         "is_ok": not missed,
         "reached": len(bag.probes),
@@ -167,7 +165,7 @@ def _deaths(night: Night, level: str, *, is_in_pairs: bool) -> Document:
 
 def _races(night: Night, level: str) -> Document:
     watch = Stopwatch()
-    trials = races_of(tuple(RACES), seeds=night.races)
+    trials = races_of(night.meetings, seeds=night.races)
     result = exhaust(trials, level=Level(is_inner=level == INNER), jobs=night.jobs)
     document = document_of(result, real_s=watch.elapsed_s)
     return {"is_ok": not result.found, **document, "vacant": len(result.vacant)}

@@ -19,10 +19,11 @@ OUT_OF_REACH: Final = {
 }
 #: Seeds of a mix of the portfolio, of one kind of fault alone, or of the swarm.  Together they reach everything else.
 PICKED: Final[Mapping[str, tuple[int, ...]]] = {
-    "echoed": (9, 8), "killed": (3,), "stores": (3,), "usurped": (1,), "lost": (3,),
-    "guest_dies": (4,), "reorder": (4,), "fsync_lost": (4,), "consumer_gone": (1,), "half_open": (3,),
+    "echoed": (9, 8), "killed": (3,), "stores": (3, 100), "usurped": (1, 101, 102), "lost": (3, 100),
+    "guest_dies": (4,), "reorder": (4,), "fsync_lost": (4,), "consumer_gone": (1,), "half_open": (3, 103),
     "partner_unsure": (6,), "partner_slow": (2,), "machine_down": (1,), "host_gone": (1,), "cut_one_way": (5,),
-    "swarm": (18, 14, 5, 24, 22), "calm": (6,),
+    "crash_at": (4,), "pause_at": (0,),
+    "swarm": (18, 14, 5, 24, 22, 281, 100), "calm": (6,),
 }  # fmt: skip
 #: When a change of the product has moved what the picked ones reach: so many seeds more of each are tried.
 MORE: Final = 4

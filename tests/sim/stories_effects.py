@@ -126,6 +126,14 @@ def answers_again_without_doing_it_again(hand: Hand) -> None:
         hand.write(Carried(process=conductor, **ORDER, reply="accepted", is_error=False))
 
 
+@STORIES.keeps("reply_constant")
+def gathers_a_refusal_among_what_all_cells_reply(hand: Hand) -> None:
+    hand.carry("client-1:1", is_error=True)
+    hand.send(
+        note(kind="answer", source="api/link", target=CONDUCTOR, key="client-1:1", answers="e1"), process="api/link"
+    )
+
+
 @STORIES.breaks("carried_once")
 def carries_a_command_out_twice(hand: Hand) -> None:
     intend(hand)

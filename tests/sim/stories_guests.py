@@ -17,7 +17,7 @@ from protocol.requests import Gathered
 from protocol.states import Goal, MigrationStatus, PowerState
 from sim.history import Called, Crashed, GuestOff, GuestOn
 from tests.protocol.invariants import worlds
-from tests.sim.histories import BADLY, CAUSE, ROOT, Hand, S, Stories
+from tests.sim.histories import BADLY, CAUSE, ROOT, C, Hand, S, Stories
 
 STORIES = Stories()
 H1, H3 = worlds.EU_H1, worlds.US_H3
@@ -32,10 +32,12 @@ def stops(hand: Hand, host: str) -> None:
     hand.write(GuestOff(process=f"api!eu/host:{host}", host=host, server=S))
 
 
-def ledger(hand: Hand, step: str, number: int, holder: str | None, *, is_undo: bool = False) -> None:
+def ledger(
+    hand: Hand, step: str, number: int, holder: str | None, *, is_undo: bool = False, conversation: str = C
+) -> None:
     """Have a conversation hear how the ledger has the permit now."""
     payload = encode_body(Permit(server=S, number=number, holder=holder))
-    hand.step(step, payload=payload, is_undo=is_undo)
+    hand.step(step, payload=payload, is_undo=is_undo, conversation=conversation)
 
 
 @STORIES.keeps("one_host")

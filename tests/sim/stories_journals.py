@@ -4,6 +4,7 @@ from protocol.bodies import encode_body
 from protocol.journal import Kind
 from protocol.states import Goal
 from sim.history import Crashed, Noted, Started, TakenOver
+from sim.slowed import Slowed
 from tests.sim.histories import BADLY, CAUSE, CONDUCTOR, C, Hand, Stories
 
 STORIES = Stories()
@@ -214,6 +215,12 @@ def is_refused_in_the_midst_after_a_crash(hand: Hand) -> None:
     refused_in_the_midst(hand)
 
 
+@STORIES.keeps("healthy_succeeds")
+def is_refused_in_the_midst_while_a_partner_is_slow(hand: Hand) -> None:
+    hand.write(Slowed(process="api!eu/host:h1", where="volume", call="exists"))
+    refused_in_the_midst(hand)
+
+
 @STORIES.breaks("healthy_succeeds")
 def refused_in_the_midst(hand: Hand) -> None:
     hand.begin()
@@ -230,3 +237,33 @@ def notes_what_may_happen(hand: Hand) -> None:
 @STORIES.breaks("no_mistakes")
 def notes_that_a_handler_failed(hand: Hand) -> None:
     hand.write(Noted(process="api!eu/cell", event="handler_failed", detail="error=TypeError()"))
+
+
+def repair(hand: Hand, *steps: str, conversation: str = C) -> None:
+    hand.begin(conversation, goal=Goal.REPAIR)
+    for step in ("take", "look_in_cells", *steps):
+        hand.entry(Kind.INTENT, step, conversation=conversation, goal=Goal.REPAIR)
+
+
+@STORIES.keeps("nothing_left_over")
+def looks_and_finds_news_that_is_late(hand: Hand) -> None:
+    repair(hand, "look_at_root", "clear_root")
+
+
+@STORIES.breaks("nothing_left_over")
+def finds_something_to_remove(hand: Hand) -> None:
+    repair(hand, "look_at_root", "clear_cell")
+
+
+@STORIES.keeps("nothing_left_over")
+def finds_what_a_move_still_cleans_up_after_a_server_that_is_deleted(hand: Hand) -> None:
+    hand.begin("c2", epoch=2, goal=Goal.CONFIRM)
+    hand.begin("c3", epoch=3, goal=Goal.DELETE)
+    hand.close(conversation="c3", epoch=3, goal=Goal.DELETE)
+    repair(hand, "look_at_root", "clear_cell")
+
+
+@STORIES.breaks("nothing_left_over")
+def finds_what_a_move_still_cleans_up_after_a_server_that_is_there(hand: Hand) -> None:
+    hand.begin("c2", epoch=2, goal=Goal.CONFIRM)
+    repair(hand, "look_at_root", "clear_cell")

@@ -57,9 +57,36 @@ def forgets_a_frame(hand: Hand) -> None:
 
 def carry_to_link(hand: Hand) -> int:
     """Have an envelope come to a link on its way to another cell."""
-    frame = hand.send(note(), queue=FROM_EU)
-    hand.hand(frame, note(), queue=FROM_EU, process=LINK)
+    frame = hand.send(note(route=("api!eu",)), queue=FROM_EU, process=EU_LINK)
+    hand.hand(frame, note(route=("api!eu",)), queue=FROM_EU, process=LINK)
     return frame
+
+
+@STORIES.keeps("sender_vouched")
+def passes_on_what_a_neighbour_answers_for(hand: Hand) -> None:
+    known = note(route=("api!eu!eu-1", "api!eu"))
+    frame = hand.send(known, queue=FROM_EU, process=EU_LINK)
+    hand.hand(frame, known, queue=FROM_EU, process=LINK)
+    hand.send(known, process=LINK)
+
+
+@STORIES.keeps("sender_vouched")
+def passes_a_lie_on_to_nobody(hand: Hand) -> None:
+    lie = note(route=("api!us",))
+    hand.hand(hand.send(lie, queue=FROM_EU, process=EU_LINK), lie, queue=FROM_EU, process=LINK)
+    hand.send(note(id="e2"), process=LINK)
+
+
+@STORIES.breaks("sender_vouched")
+def believes_what_a_message_says(hand: Hand) -> None:
+    lie = note(route=("api!us",))
+    hand.hand(hand.send(lie, queue=FROM_EU, process=EU_LINK), lie, queue=FROM_EU, process=LINK)
+    hand.send(lie, process=LINK)
+
+
+@STORIES.breaks("sender_vouched")
+def writes_in_the_place_of_a_link(hand: Hand) -> None:
+    hand.send(note(route=("api!eu",)), queue=FROM_EU, process=EU_CELL)
 
 
 @STORIES.keeps("passed_on")
@@ -133,6 +160,14 @@ def carries_out_the_second_copy_when_the_first_led_to_nothing(hand: Hand) -> Non
     hand.settle(again)
 
 
+@STORIES.keeps("ack_after_commit")
+def carries_out_what_another_replica_was_handed_first(hand: Hand) -> None:
+    frame = intend(hand)
+    hand.hand(frame, note(key=TAKE), copy=2, process=f"{CELL}~1")
+    hand.carry(TAKE, at=f"{CELL}~1")
+    hand.settle(frame, process=f"{CELL}~1")
+
+
 @STORIES.breaks("ack_after_commit")
 def acknowledges_before_it_is_durable(hand: Hand) -> None:
     frame = intend(hand)
@@ -186,7 +221,10 @@ def ask_own(hand: Hand, name: str) -> None:
 def answer(hand: Hand, name: str, *, to: str = REPLIES, by: str = CONDUCTOR) -> None:
     """Have the link answer the broadcast."""
     reply = note(id=name, kind="answer", method="find_room", source=EU_LINK, route=("api!eu",), answers="g1")
+    own = hand.send(reply, process=EU_LINK, queue=EU_LINK)
+    hand.hand(own, reply, process=EU_LINK, queue=EU_LINK)
     frame = hand.send(reply, process=EU_LINK, queue=to)
+    hand.settle(own, process=EU_LINK, queue=EU_LINK)
     hand.hand(frame, reply, queue=to, process=by)
     hand.settle(frame, queue=to, process=by)
 

@@ -7,14 +7,27 @@ from typing import Final
 import pytest
 
 from sim.checkers import ORACLES
-from tests.sim import stories_effects, stories_guests, stories_journals, stories_leases, stories_volumes, stories_wire
+from tests.sim import (
+    stories_effects,
+    stories_errands,
+    stories_guests,
+    stories_journals,
+    stories_leases,
+    stories_mirror,
+    stories_reboots,
+    stories_volumes,
+    stories_wire,
+)
 from tests.sim.histories import NOWHERE, Hand, Story, named
 
 ALL: Final = (
     stories_effects.STORIES,
+    stories_errands.STORIES,
     stories_guests.STORIES,
     stories_journals.STORIES,
     stories_leases.STORIES,
+    stories_mirror.STORIES,
+    stories_reboots.STORIES,
     stories_volumes.STORIES,
     stories_wire.STORIES,
 )

@@ -10,7 +10,17 @@ import pytest
 from protocol.errors import CallTimeout, HypervisorFailed, PermitRefused
 from protocol.ids import derived_id
 from protocol.journal import Kind
-from protocol.records import ActionEvent, Fault, Migration, Notification, Record, Server, ServerAction
+from protocol.records import (
+    ActionEvent,
+    Fault,
+    HostFence,
+    Migration,
+    MirroredFault,
+    Notification,
+    Record,
+    Server,
+    ServerAction,
+)
 from protocol.states import Goal, MigrationStatus, VmState
 from protocol.truth import ConversationTruth, Truth
 from sim.checkers.orders import BOUND_S
@@ -158,6 +168,21 @@ def test_an_ended_conversation_waits_for_its_closing(hand: Hand) -> None:
     heal(hand, then_s=BOUND_S + 1)
     waiting = conversation(is_closed=False, waits_for=f"close at api/cell: {BROKEN_HOST}")
     assert hand.judged(knowing(waiting), healed_for_s=BOUND_S) == []
+
+
+def fenced(**fields: Any) -> Truth:
+    return with_row(NOWHERE, "api", HostFence(host="h1", cell="api!eu", user="u", since_us=1, **fields))
+
+
+def test_a_fence_that_stands_is_no_breach_nor_one_that_is_to_be_lifted_and_has_just_been_asked_for(hand: Hand) -> None:
+    """An operator need not lift it; and a host that is let back has to do first what it owes."""
+    assert hand.judged(fenced(), healed_for_s=BOUND_S) == []
+    assert hand.judged(fenced(lift_epoch=7), healed_for_s=BOUND_S - 1) == []
+
+
+def test_a_fence_that_is_to_be_lifted_and_stays_is_a_breach(hand: Hand) -> None:
+    """The host is up and nothing is in its way, and still it serves nobody."""
+    assert hand.judged(fenced(lift_epoch=7), healed_for_s=BOUND_S) == ["fences_lifted"]
 
 
 # --- records -----------------------------------------------------------------------------------------------
@@ -315,4 +340,10 @@ def test_a_fault_that_the_record_lacks_is_a_breach(hand: Hand, is_there: bool, b
     hand.close(conversation="stop", goal=Goal.STOP, payload=BADLY)
     fault = Fault(id=derived_id("stop:0:begin:undo", "fault"), server=S, code="conflict", message="no", created_at_us=1)
     after = told(kept(truth, action), *CREATED)
-    assert hand.judged(with_row(after, "api!eu", fault) if is_there else after) == broken
+    if is_there:
+        heard = MirroredFault(
+            id=fault.id, server=S, cell="api!eu", generation=1, version=1, code="conflict", message="no",
+            created_at_us=1,
+        )  # fmt: skip
+        after = with_row(with_row(after, "api!eu", fault), "api", heard)
+    assert hand.judged(after) == broken

@@ -18,7 +18,7 @@ from protocol.truth import CallTruth, GuestTruth, Truth, VolumeTruth
 from sim.checkers import ORACLES, watch
 from sim.history import Broken, Called, Crashed, History, Noted, Paused, Resumed
 from tests.protocol.invariants import worlds
-from tests.sim import test_checkers, test_checkers_changes, test_checkers_rest
+from tests.sim import test_checkers, test_checkers_changes, test_checkers_images, test_checkers_rest
 from tests.sim.histories import CONDUCTOR, DONE, NOWHERE, C, Hand, S
 
 OVERDUE: Final = attrs.evolve(NOWHERE, calls=(CallTruth(call="c1", answers=0, is_overdue=True),))
@@ -26,8 +26,9 @@ CALL: Final = Called(process="api/image", where="image", call="write", about="im
 #: Oracles that judge snapshots and ends, which their own tests show.
 AT_THE_END: Final = (
     "acknowledged_kept", "ends_in_time", "parked_truly", "status_graph", "one_open_move", "history_kept", "told_once",
-    "faults_kept", "changes_kept",
+    "faults_kept", "changes_kept", "fences_lifted", "disk_of_image",
 )  # fmt: skip
+SHOWN_IN: Final = (test_checkers_rest, test_checkers_changes, test_checkers_images)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_every_oracle_has_a_history_that_keeps_its_promise_and_one_that_breaks_i
     """No oracle is there that nobody has seen fail."""
     shown = {oracle for oracle, _ in test_checkers.BROKEN} & {oracle for oracle, _ in test_checkers.KEPT}
     assert shown | set(AT_THE_END) == set(ORACLES)
-    source = "".join(Path(each.__file__ or "").read_text() for each in (test_checkers_rest, test_checkers_changes))
+    source = "".join(Path(each.__file__ or "").read_text() for each in SHOWN_IN)
     assert all(f'"{name}"' in source for name in AT_THE_END)
 
 
@@ -183,3 +184,18 @@ def test_what_a_move_stopped_at_the_source_has_arrived_at_the_target(hand: Hand)
     hand.step("take")
     hand.step("stop_guest", payload=report)
     assert losses(hand, counting(worlds.verify_resize(), root=499, volume=499))
+
+
+@pytest.mark.parametrize(("volume", "is_lost"), [(900, False), (20, False), (4, True)])
+def test_what_a_guest_wrote_before_its_rebuild_is_asked_for_no_more(hand: Hand, volume: int, is_lost: bool) -> None:
+    """It counts anew: what is on its volumes is overwritten by less, and from then on no less is enough."""
+    before, after = (counting(worlds.active(), root=root, volume=900) for root in (900, 0))
+    hand.watch.see(before)
+    hand.begin(C, goal=Goal.REBUILD)
+    hand.step("take", goal=Goal.REBUILD)
+    hand.close(goal=Goal.REBUILD)
+    hand.watch.see(after)
+    hand.watch.see(after)
+    if volume < before.volumes[0].counter:
+        hand.watch.see(counting(worlds.active(), root=5, volume=5))
+    assert bool(losses(hand, counting(worlds.active(), root=volume, volume=volume))) is is_lost

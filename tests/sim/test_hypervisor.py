@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -11,10 +11,13 @@ import attrs
 import pytest
 
 from actors.compute.drivers.base import Power
+from actors.compute.drivers.disk import GuestMemory
+from actors.compute.drivers.domain import NetworkInfo
 from actors.compute.drivers.memory import MemoryDriver
 from actors.partners.memory import MemoryImages, MemoryVolumes
 from protocol.errors import CellferryError, GuestBusy, HypervisorFailed
-from sim.edges.hypervisor import DURATIONS_S, SimDriver
+from sim.edges.calls import DURATIONS_S
+from sim.edges.hypervisor import SimDriver
 from sim.faults import Fault, FaultKind
 from sim.history import Begun, Called, GuestOff, GuestOn, Handed, Note
 from sim.ports import VirtualClock
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.anyio
 HOST: Final = "api!eu/host:h1"
 LONG_S: Final = 20.0
 KEY: Final = "c1:1:spawn:execute"
+NETWORK: Final = NetworkInfo(by="c1", ports=(("p1", "fa:16:3e:00:00:01"),), is_reset=True)
 
 
 async def driver_of(air: Weather, *, scale: float = 1.0) -> SimDriver:
@@ -57,17 +61,29 @@ def calls(driver: SimDriver) -> dict[str, Callable[[], Awaitable[Any]]]:
         "connect_volume": lambda: driver.connect_volume(SERVER, volume()),
         "copy_volume": lambda: driver.copy_volume(SERVER, "v1", volume("v2")),
         "disconnect_volume": lambda: driver.disconnect_volume(SERVER, "v1"),
+        "live_snapshot": lambda: all_of(driver.live_snapshot(SERVER)),
+        "apply_network": lambda: driver.apply_network(SERVER, NETWORK),
+        "networks": lambda: driver.networks(SERVER),
+        "save": lambda: driver.save(SERVER),
+        "restore": lambda: driver.restore(SERVER, permit=1),
+        "suspend": lambda: driver.suspend(SERVER),
         "power_off": lambda: driver.power_off(SERVER),
-        "snapshot": lambda: all_of(driver),
+        "snapshot": lambda: all_of(driver.snapshot(SERVER)),
+        "prepare_disk": lambda: driver.prepare_disk(SERVER, IMAGE),
+        "replace_disk": lambda: driver.replace_disk(SERVER),
+        "restore_disk": lambda: driver.restore_disk(SERVER),
+        "keep_disk": lambda: driver.keep_disk(SERVER),
         "power_on": lambda: driver.power_on(SERVER, permit=1),
         "undefine": lambda: driver.undefine(SERVER),
         "define": lambda: driver.define(spec()),
+        # The very guest runs already.
+        "receive": lambda: driver.receive(spec(), GuestMemory(counter=0, boots=())),
         "destroy": lambda: driver.destroy(SERVER),
     }
 
 
-async def all_of(driver: SimDriver) -> bytes:
-    return b"".join([chunk async for chunk in driver.snapshot(SERVER)])
+async def all_of(disk: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in disk])
 
 
 # --- a life ----------------------------------------------------------------------------------------------------
@@ -88,7 +104,7 @@ async def test_every_call_takes_its_time_and_is_recorded() -> None:
         == sorted(DURATIONS_S, key=list(calls(driver)).index)
     )
     assert {(called.where, called.process, called.error) for called in air.of(Called)} == {("h1", HOST, "")}
-    assert len(air.of(GuestOn)) == len(air.of(GuestOff)) == 3
+    assert len(air.of(GuestOn)) == len(air.of(GuestOff)) == 4
     assert air.of(GuestOn)[0] == GuestOn(process=HOST, host="h1", server=SERVER, permit=1)
 
 
@@ -158,7 +174,7 @@ async def test_a_refused_snapshot_gives_nothing() -> None:
     driver = await driver_of(air, scale=0)
     await driver.spawn(spec(is_powered_on=False))
     with pytest.raises((HypervisorFailed, GuestBusy)):
-        await all_of(driver)
+        await all_of(driver.snapshot(SERVER))
     assert air.struck(FaultKind.DRIVER_REFUSES)
 
 

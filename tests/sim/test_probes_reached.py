@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from sim.commands.levels import Level
 from sim.faults import FaultKind
 from sim.probes import PROBES, missed
 from tests.sim.reach import OUT_OF_REACH, cases
 
 
-@pytest.mark.timeout(240)  # Some twenty runs in one test: what it asks, it asks of all of them together.
 def test_every_probe_is_reached_and_every_kind_of_fault_matters() -> None:
     """One case after the other, until nothing is missed; whatever is then, is named."""
     reached: Counter[str] = Counter()

@@ -19,7 +19,8 @@ from sim.commands.cli_exhaust import race_command, races_of
 from sim.commands.exhausting import exhaust
 from sim.commands.levels import Level
 from sim.faults import FaultKind
-from sim.races import ACTIVE, LAYOUT, RACES, RESIZED, case_of, trials_of
+from sim.races import ACTIVE, ERRANDS, LAYOUT, OF_ERRANDS, OF_MOVES, RACES, RESIZED, Race, case_of, trials_of
+from tests.shares import part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
     from protocol.draft import Draft
 
 #: Of each race so many in every run of the tests; a night runs 300 of each on both levels.
-INNER_SEEDS: Final = range(1, 13)
-REAL_SEEDS: Final = range(1, 3)
+INNER_SEEDS: Final = range(1, 5)
+REAL_SEEDS: Final = range(1, 2)
 REAL: Final = Level()
 INNER: Final = Level(is_inner=True)
 RACE: Final = "resized: confirm+revert"
 ARGUMENTS: Final = ("--race", RACE, "--seeds", "3", "--inner", "--jobs", "1", "-f", "json")
-EACH_RACE: Final = pytest.mark.parametrize("name", RACES)
+#: By day those of moves, and of all others every second on the inner level and every sixth with the real actors.
+BY_DAY_INNER: Final = (*OF_MOVES, *part(tuple(OF_ERRANDS), 2))
+BY_DAY_REAL: Final = (*OF_MOVES, *part(tuple(OF_ERRANDS), 6, since=1))
 
 
-@EACH_RACE
+@pytest.mark.parametrize("name", BY_DAY_INNER)
 def test_no_meeting_of_two_orders_breaks_a_promise_of_the_pure_cores(name: str) -> None:
     """Each seed is another meeting of the two, with windows held open in most."""
     result = exhaust(trials_of(RACES[name], INNER_SEEDS), level=INNER, jobs=1)
@@ -44,7 +47,7 @@ def test_no_meeting_of_two_orders_breaks_a_promise_of_the_pure_cores(name: str) 
     assert result.trials == len(INNER_SEEDS)
 
 
-@EACH_RACE
+@pytest.mark.parametrize("name", BY_DAY_REAL)
 def test_no_meeting_of_two_orders_breaks_a_promise_of_the_real_actors(name: str) -> None:
     """The first of the same seeds, with SQL, supervision and cancellation."""
     result = exhaust(trials_of(RACES[name], REAL_SEEDS), level=REAL, jobs=1)
@@ -57,6 +60,12 @@ def test_every_two_orders_meet_and_each_meets_itself() -> None:
     assert {frozenset({Act.CREATE}), frozenset({Act.CREATE, Act.DELETE})} <= met
     for acts in (ACTIVE, RESIZED):
         assert {frozenset(pair) for pair in combinations_with_replacement(acts, 2)} <= met
+    for errand in {act for _, pairs in ERRANDS.values() for act in pairs}:
+        assert {
+            frozenset({errand, Act.DELETE}),
+            frozenset({errand, Act.RESIZE}),
+            frozenset({errand, Act.MIGRATE}),
+        } & met
 
 
 def test_windows_are_held_open_and_matter() -> None:
@@ -69,12 +78,14 @@ def test_windows_are_held_open_and_matter() -> None:
 
 def test_what_races_is_carried_out() -> None:
     """A race in which both are refused, or in which nothing was there to race for, would show nothing."""
-    moves = {
-        race.name: [INNER.run(case_of(race, seed)).outcome.moves for seed in range(1, 7)]
-        for race in RACES.values()
-        if MOVES.intersection(race.acts)
-    }
-    assert not [name for name, each in moves.items() if not any(each)]
+    of_moves = [race for race in RACES.values() if MOVES.intersection(race.acts)]
+    assert of_moves
+    idle = [race.name for race in of_moves if not any(_moves(race, seed) for seed in range(1, 21))]
+    assert not idle
+
+
+def _moves(race: Race, seed: int) -> int:
+    return INNER.run(case_of(race, seed)).outcome.moves
 
 
 def test_a_race_names_nothing_that_its_cloud_does_not_have() -> None:

@@ -85,6 +85,23 @@ class DiskWitness:
         return replace(self, counter=counter, writer=writer)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuestMemory:
+    """What a guest knows that goes on elsewhere: how far it has counted, since which starts of its disk."""
+
+    counter: int
+    boots: tuple[Boot, ...]
+
+    @classmethod
+    def of(cls, witness: DiskWitness) -> GuestMemory:
+        """Give the memory of a guest that has just written all of it to its disk."""
+        return cls(counter=witness.counter, boots=witness.boots)
+
+    def onto(self, witness: DiskWitness, *, writer: str) -> DiskWitness:
+        """Give what a disk says that has all that the guest wrote."""
+        return replace(witness, counter=self.counter, boots=self.boots, writer=writer)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A witness as it stands in one slot."""
@@ -150,8 +167,10 @@ def _witness(text: bytes | bytearray) -> DiskWitness:
 class DiskMaker:
     """Turns an image's bytes, chunk by chunk, into those of a disk."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: str, *, boots: tuple[Boot, ...] | None = None) -> None:
+        """Make a disk that tells of the image's starts; with `boots` of these instead."""
         self._image = image
+        self._boots = boots
         self._start: bytearray | None = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
@@ -169,7 +188,8 @@ class DiskMaker:
         page = read_page(start) if len(start) >= WITNESS_BYTES else None
         if page is None:
             start, page = bytearray(WITNESS_BYTES) + start, BLANK
-        write_page(start, page.after(replace(page.witness, image=self._image)))
+        boots = page.witness.boots if self._boots is None else self._boots
+        write_page(start, page.after(replace(page.witness, image=self._image, boots=boots)))
         return bytes(start)
 
 

@@ -3,9 +3,14 @@
 Standard library only: the guest program uses it too.  The directory of a guest holds
 
 - `disk`             its own root disk, laid out as `disk.py` says; none when its root disk is a volume
+- `disk.prepared`    another root disk, which is to take its place; `disk.former`: the one that had it before
 - `definition.json`  what the driver wants of it; written by drivers only
 - `running.json`     the process that runs it, and how much of the definition it follows; written by that process only
+- `memory.json`      what it knows that was stopped where it was, to go on from there
+- `network.json`     its ports as they were last applied, and as it was last told of them
 - `console.log`      what it said when it failed
+- `port.json`        where the process that runs it can be spoken to, and how much was said; written by that one only
+- `saved.json`       where the guest was when it was suspended; written by its process before that ends
 
 The guest's process holds a lock on the directory itself for as long as it lives: a second one ends at once.
 """
@@ -17,10 +22,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from actors.compute.drivers.disk import Boot, GuestMemory
+
 DEFINITION: Final = "definition.json"
 RUNNING: Final = "running.json"
 DISK: Final = "disk"
 CONSOLE: Final = "console.log"
+NETWORK: Final = "network.json"
+MEMORY: Final = "memory.json"
+PREPARED: Final = "disk.prepared"
+FORMER: Final = "disk.former"
+PORT: Final = "port.json"
+SAVED: Final = "saved.json"
 
 #: How the guest program's first process ends: what became of the start.
 BOOTED: Final = 0
@@ -46,6 +59,43 @@ class VolumeConnection:
         return self.boot_index == 0
 
 
+def read_memory(home: Path) -> GuestMemory | None:
+    """Read what a guest knows that was stopped where it was."""
+    try:
+        fields = json.loads((home / MEMORY).read_bytes())
+    except FileNotFoundError:
+        return None
+    return GuestMemory(counter=fields["counter"], boots=tuple(Boot(**boot) for boot in fields["boots"]))
+
+
+def encode_memory(memory: GuestMemory) -> bytes:
+    """Give the file's content."""
+    return json.dumps(asdict(memory)).encode()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkInfo:
+    """The ports of a guest, each with its hardware address, as a host has applied them or told the guest of them."""
+
+    by: str  # What had it done.
+    ports: tuple[tuple[str, str], ...]
+    is_reset: bool
+
+    @classmethod
+    def read(cls, home: Path) -> tuple[NetworkInfo, ...]:
+        """Read what was last done of either."""
+        try:
+            told = json.loads((home / NETWORK).read_bytes())
+        except FileNotFoundError:
+            return ()
+        return tuple(cls(**{**each, "ports": tuple((port, mac) for port, mac in each["ports"])}) for each in told)
+
+
+def encode_networks(infos: tuple[NetworkInfo, ...]) -> bytes:
+    """Give the file's content."""
+    return json.dumps([asdict(info) for info in infos], indent=1).encode()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
     """What a driver wants of a guest."""
@@ -63,7 +113,10 @@ class Definition:
     revision: int = 1
     is_wanted: bool = False  # Whether it is to run.  A start that comes late reads this under the lock, and ends.
     is_paused: bool = False
+    is_handed: bool = False  # It is to write its memory down, for another host to go on from.
+    is_resumed: bool = False  # It goes on from its memory: that is no start.
     is_quiet: bool = False  # It runs, and writes nothing, while a volume of its is copied.
+    is_saved: bool = False  # It is to save where it is, and end.
 
     def encode(self) -> bytes:
         """Give the file's content."""
@@ -115,6 +168,49 @@ class Running:
         if found is None or found[1] != self.started or machine_boot() != self.machine_boot:
             return None
         return found[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoken:
+    """Where a guest listens, which process of it that is, and how many bytes went in and out there."""
+
+    pid: int
+    address: str
+    port: int
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def encode(self) -> bytes:
+        """Give the file's content."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def read(cls, home: Path) -> Spoken | None:
+        """Read what was last said."""
+        try:
+            return cls(**json.loads((home / PORT).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """Where a guest was when it was suspended."""
+
+    permit: int
+    counter: int
+
+    def encode(self) -> bytes:
+        """Give the file's content."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def read(cls, home: Path) -> Saved | None:
+        """Read where the guest was; None when it is not suspended."""
+        try:
+            return cls(**json.loads((home / SAVED).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
 
 def machine_boot() -> str:

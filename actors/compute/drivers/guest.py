@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +19,16 @@ from typing import Final
 sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from actors.compute.drivers import domain
-from actors.compute.drivers.disk import BLANK, WITNESS_BYTES, DiskWitness, read_page
+from actors.compute.drivers.disk import BLANK, WITNESS_BYTES, DiskWitness, GuestMemory, read_page
 from actors.partners import durable
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 TICKS_PER_SYNC: Final = 25
+#: Guests are reached from their own machine only.
+ADDRESS: Final = "127.0.0.1"
+#: So many callers are answered at each tick, and so much is read of what each says.
+CALLS_MAX: Final = 16
+LINE_BYTES_MAX: Final = 1024
 
 
 class Medium:
@@ -52,6 +59,41 @@ class Medium:
         os.close(self._fd)
 
 
+class Console:
+    """Where the guest can be spoken to: it tells how far it has counted, and counts what goes in and out."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._listener = socket.create_server((ADDRESS, 0))
+        self._listener.setblocking(False)
+        self._bytes_in = self._bytes_out = 0
+        self._has_news = True
+
+    def answer(self, line: bytes) -> None:
+        """Answer whoever has called since; whoever says nothing, or hangs up, is no trouble."""
+        for _ in range(CALLS_MAX):
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return  # Nobody is there, or he has gone.
+            with caller:
+                caller.setblocking(False)
+                with suppress(OSError):
+                    self._bytes_out += caller.send(line)
+                    self._has_news = True
+                    self._bytes_in += len(caller.recv(LINE_BYTES_MAX))
+
+    def tell(self) -> None:
+        """Say where, and how much, for the driver."""
+        if self._has_news:
+            address, port = self._listener.getsockname()[:2]
+            spoken = domain.Spoken(
+                pid=os.getpid(), address=address, port=port, bytes_in=self._bytes_in, bytes_out=self._bytes_out
+            )
+            durable.replace(self._home / domain.PORT, spoken.encode())
+            self._has_news = False
+
+
 class Guest:
     """A running guest."""
 
@@ -61,15 +103,25 @@ class Guest:
         self._definition = definition
         self._root = Medium(root)
         self._volumes: dict[str, Medium] = {}
-        self._counter = self._root.witness.counter
+        self._memory = domain.read_memory(home) if definition.is_resumed else None
+        self._counter = self._memory.counter if self._memory else self._root.witness.counter
+        self._console = Console(home)
 
     def boot(self) -> None:
-        """Say who runs, note the boot on the disk, then take the volumes.  Raises `OSError` when one cannot be had."""
+        """Say who runs, note the boot on the disk, then take the volumes.  Raises `OSError` when one cannot be had.
+
+        To go on where it was is no boot.
+        """
         self._report()
-        self._root.write(self._root.witness.booted(host=self._definition.host, permit=self._definition.permit))
+        saved = domain.Saved.read(self._home)
+        if self._memory is None and saved != domain.Saved(permit=self._definition.permit, counter=self._counter):
+            self._root.write(self._root.witness.booted(host=self._definition.host, permit=self._definition.permit))
         self._root.sync()
         for volume in self._definition.volumes:
             self._take(volume)
+        self._console.tell()
+        # Before it counts on: nobody goes back to where it was.
+        durable.remove(self._home / domain.SAVED)
         self._report()
 
     def run(self) -> None:
@@ -77,11 +129,20 @@ class Guest:
         while (caught := self._wait()) != signal.SIGTERM:
             if caught == signal.SIGHUP:
                 self._follow()
+                if self._definition.is_saved:
+                    return self._save()
             elif os.fstat(self._home_fd).st_nlink == 0:
-                return  # Somebody took the directory away: nobody could ever stop this process.
+                return None  # Somebody took the directory away: nobody could ever stop this process.
             elif not (self._definition.is_paused or self._definition.is_quiet):
                 self._tick()
+                self._console.answer(f"{self._definition.server} {self._counter}\n".encode())
         self._sync()
+        return None
+
+    def _save(self) -> None:
+        self._sync()
+        saved = domain.Saved(permit=self._definition.permit, counter=self._counter)
+        durable.replace(self._home / domain.SAVED, saved.encode())
 
     def _wait(self) -> int | None:
         # Signals are blocked, so that none is lost and none comes in the middle of a tick.
@@ -94,6 +155,7 @@ class Guest:
             self._count(medium)
         if self._counter % TICKS_PER_SYNC == 0:
             self._sync()
+            self._console.tell()
 
     def _count(self, medium: Medium) -> None:
         medium.write(medium.witness.counted(self._counter, writer=self._definition.server))
@@ -115,6 +177,9 @@ class Guest:
             except OSError:
                 traceback.print_exc()  # The driver sees in the report that the volume is not used.
         self._sync()
+        if definition.is_handed:
+            memory = GuestMemory(counter=self._counter, boots=self._root.witness.boots)
+            durable.replace(self._home / domain.MEMORY, domain.encode_memory(memory))
         self._report()
 
     def _take(self, volume: domain.VolumeConnection) -> None:

@@ -14,8 +14,8 @@ import anyio
 import anyio.to_thread
 
 from actors.compute.drivers import domain
-from actors.compute.drivers.base import GuestState, Power
-from actors.compute.drivers.domain import Definition, Running, VolumeConnection
+from actors.compute.drivers.base import GRACE_S, GuestState, Power
+from actors.compute.drivers.domain import Definition, Running, Spoken, VolumeConnection
 from actors.compute.drivers.observing import observe, power_of
 from actors.compute.drivers.processes import GuestProcess
 from actors.compute.drivers.rules import check_permit
@@ -25,6 +25,8 @@ from protocol.errors import GuestBusy, GuestNotFound, HypervisorFailed, VolumeUn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from actors.compute.drivers.disk import GuestMemory
 
 GUEST_PROGRAM: Final = Path(__file__).with_name("guest.py")
 #: How long a guest may take to boot, or to follow a new definition.
@@ -54,7 +56,14 @@ class GuestHome:
 
     def power(self) -> Power:
         """Tell what the guest's process does."""
-        return power_of(Running.read(self.path))
+        return power_of(self.path, Running.read(self.path))
+
+    def spoken(self) -> Spoken | None:
+        """Tell where the guest's process listens; None when it does not run."""
+        running, spoken = Running.read(self.path), Spoken.read(self.path)
+        if running is None or running.state() is None or spoken is None or spoken.pid != running.pid:
+            return None
+        return spoken
 
     def definition(self) -> Definition:
         """Give the guest's definition."""
@@ -84,8 +93,8 @@ class GuestHome:
             if not Path(connection.path).exists():
                 raise VolumeUnreachable(volume=connection.volume, host=self._host)
 
-    async def start(self, *, permit: int) -> None:
-        """Start the guest unless it runs, and return when it has booted."""
+    async def start(self, *, permit: int, is_resumed: bool = False) -> None:
+        """Start the guest unless it runs, and return when it has booted; or have it go on from its memory."""
         definition = self.definition()
         if self.runs(permit=permit):
             return
@@ -93,15 +102,42 @@ class GuestHome:
         root = definition.root(self.path)
         if root is None or not root.exists():
             raise self.not_found()
-        self.define(replace(definition, permit=permit, is_wanted=True, is_paused=False, is_quiet=False))
+        self.define(
+            replace(
+                definition, permit=permit, is_wanted=True, is_paused=False, is_quiet=False, is_handed=False,
+                is_resumed=is_resumed, is_saved=False,
+            )
+        )  # fmt: skip
+        if not is_resumed:
+            self.forget_memory()
         await self._launch(permit)
+        self.forget_memory()
+
+    def forget_memory(self) -> None:
+        """Remove what the guest knew: it goes on from there once."""
+        (self.path / domain.MEMORY).unlink(missing_ok=True)
+
+    async def save(self) -> GuestMemory:
+        """Have the guest stop counting and write its memory down, then end it."""
+        if self.process() is not None:
+            self.define(replace(self.definition(), is_paused=True, is_handed=True))
+            process = self.process()
+            if process is not None:
+                with process:
+                    process.send(signal.SIGCONT)
+                    await self._follow(process)
+        memory = domain.read_memory(self.path)
+        if memory is None or not self.definition().is_handed:
+            raise self.busy("it is off")
+        await self.stop(grace_s=GRACE_S)
+        return memory
 
     async def _launch(self, permit: int) -> None:
         code = None
         with anyio.move_on_after(OBEY_S):
             code = await _run_guest_program(self.path)
             if code == domain.LOCKED:  # A start that a crashed driver left behind was faster.
-                await poll(lambda: True if self.power() is not Power.SHUTDOWN else None)
+                await poll(lambda: True if self.power().is_on else None)
         if code is None or (code == domain.LOCKED and not self.runs(permit=permit)):
             raise self.busy("its start does not end")
         if code not in {domain.BOOTED, domain.LOCKED}:
@@ -113,7 +149,7 @@ class GuestHome:
         definition = Definition.read(self.path)
         if definition and definition.is_wanted:
             # First, so that a start on its way reads it and ends.
-            self.define(replace(definition, is_wanted=False, is_paused=False))
+            self.define(replace(definition, is_wanted=False, is_paused=False, is_saved=False))
         with anyio.move_on_after(OBEY_S + grace_s) as patience:
             while not self.is_free():
                 process = self.process()
@@ -124,6 +160,7 @@ class GuestHome:
                     await process.stop(grace_s=grace_s)
         if patience.cancelled_caught:
             raise self.busy("it does not stop")
+        durable.remove(self.path / domain.SAVED)
         if definition:
             await anyio.to_thread.run_sync(_sync_all, self.path, definition)
 
@@ -151,6 +188,31 @@ class GuestHome:
             await self._follow(process)
         if self.power() is not Power.PAUSED:
             raise self.busy("it ended")
+
+    async def suspend(self) -> None:
+        """Have the guest save where it is, and return when its process has ended."""
+        definition, process = self.definition(), self.process()
+        if process is not None:
+            with process:
+                self.define(replace(definition, is_paused=False, is_saved=True))
+                process.send(signal.SIGCONT)
+                await self._follow(process)
+                with anyio.move_on_after(OBEY_S):
+                    await poll(lambda: True if self.is_free() else None)
+        if self.power() is not Power.SUSPENDED:
+            raise self.busy("it is off" if process is None else "it does not save where it is")
+
+    async def call_off_suspend(self) -> None:
+        """Have a guest go on that was told to save where it is, if it has not done so yet."""
+        definition, process = self.definition(), self.process()
+        if process is None or not definition.is_saved:
+            return
+        with process:
+            self.define(replace(definition, is_saved=False))
+            process.send(signal.SIGCONT)
+            await self._follow(process)
+        if self.process() is None:
+            await poll(lambda: True if self.is_free() else None)
 
     async def change_volumes(self, volumes: tuple[VolumeConnection, ...]) -> None:
         """Change the definition's volumes; a guest that runs has taken them, or let them go, on return."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from actors.compute.drivers import domain
 from actors.compute.drivers.base import GuestState, Power
 from actors.compute.drivers.disk import WITNESS_BYTES, Page, read_page
-from actors.compute.drivers.domain import Definition, Running
+from actors.compute.drivers.domain import Definition, Running, Saved
 from actors.partners.names import NAME
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ def observe(home: Path) -> GuestState | None:
     if not home.is_dir():
         return None
     definition, running = Definition.read(home), Running.read(home)
-    power = power_of(running)
+    power = power_of(home, running)
     permit: int | None = None
     volumes: tuple[str, ...] = ()
-    if running and power is not Power.SHUTDOWN:
+    if running and power.is_on:
         permit, volumes = running.permit, running.volumes
     elif definition:
         permit, volumes = definition.permit, tuple(sorted(volume.volume for volume in definition.volumes))
@@ -40,16 +40,17 @@ def observe(home: Path) -> GuestState | None:
         power=power,
         permit=permit,
         has_disk=(home / domain.DISK).exists(),
+        has_spare=(home / domain.PREPARED).exists() or (home / domain.FORMER).exists(),
         volumes=volumes,
         witness=page.witness if page else None,
     )
 
 
-def power_of(running: Running | None) -> Power:
-    """Tell what the guest's process does."""
+def power_of(home: Path, running: Running | None) -> Power:
+    """Tell what the guest's process does; without one, whether it was suspended."""
     state = running.state() if running else None
     if state is None:
-        return Power.SHUTDOWN
+        return Power.SUSPENDED if Saved.read(home) is not None else Power.SHUTDOWN
     return Power.PAUSED if state == "T" else Power.RUNNING
 
 

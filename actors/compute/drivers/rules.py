@@ -8,7 +8,7 @@ from protocol.errors import HypervisorFailed, InvalidValue, NotFound, PermitRefu
 
 if TYPE_CHECKING:
     from actors.compute.drivers.disk import DiskWitness
-    from actors.compute.drivers.domain import VolumeConnection
+    from actors.compute.drivers.domain import NetworkInfo, VolumeConnection
 
 
 def check_permit(server: str, host: str, permit: int, *, runs_by: int | None, had: int | None) -> None:
@@ -26,6 +26,11 @@ def check_origin(witness: DiskWitness | None, *, image: str, server: str, host: 
     if origin != image:
         reason = f"its disk is there already, made from image {origin!r}, not {image!r}"
         raise HypervisorFailed(server=server, host=host, action="spawn", reason=reason)
+
+
+def unprepared(server: str, host: str) -> HypervisorFailed:
+    """Make the error that says that there is no disk to put in the place of a guest's."""
+    return HypervisorFailed(server=server, host=host, action="replace_disk", reason="no disk is prepared")
 
 
 def with_connection(before: tuple[VolumeConnection, ...], connection: VolumeConnection) -> tuple[VolumeConnection, ...]:
@@ -60,6 +65,11 @@ def without_volume(before: tuple[VolumeConnection, ...], volume: str) -> tuple[V
     if _is_root(before, volume):
         raise _root_change(volume)
     return tuple(each for each in before if each.volume != volume)
+
+
+def with_network(before: tuple[NetworkInfo, ...], info: NetworkInfo) -> tuple[NetworkInfo, ...]:
+    """Replace what was last done of that kind."""
+    return (*(each for each in before if each.is_reset is not info.is_reset), info)
 
 
 def _is_root(connections: tuple[VolumeConnection, ...], volume: str) -> bool:

@@ -14,10 +14,10 @@ from actors.kernel.post import Post
 from actors.ops.events import MemoryEvents
 from actors.wire.memory import MemoryWire
 from protocol.bodies import encode_body
-from protocol.cell_path import Address, CellPath
+from protocol.cell_path import Address, CellPath, replies_of
 from protocol.codec import decode, decode_frame, encode, encode_frame
-from protocol.envelope import Broadcast, Direction, Envelope, Response, Targeted
-from protocol.errors import CellferryError, revive
+from protocol.envelope import Broadcast, Direction, Envelope, Key, Response, Targeted
+from protocol.errors import CellferryError, Conflict, report, revive
 from protocol.errors_wire import decode_error
 from protocol.gather import CellAnswer, decode_answers
 from protocol.requests import Done, Form, Method, Request, Role
@@ -35,20 +35,26 @@ class Where(Request[Done]):
 
 
 class Forest:
-    """The tree; cells of `deaf` run no router, the actors of `mute` never answer."""
+    """The tree; cells of `deaf` run no router, the actors of `mute` never answer, those of `failing` with an error."""
 
     def __init__(
-        self, tree: Tree, *, deaf: frozenset[CellPath] = frozenset(), mute: frozenset[CellPath] = frozenset()
-    ) -> None:
-        self.tree, self.deaf, self.mute = tree, deaf, mute
+        self, tree: Tree, *, deaf: frozenset[CellPath] = frozenset(), mute: frozenset[CellPath] = frozenset(),
+        failing: frozenset[CellPath] = frozenset(),
+    ) -> None:  # fmt: skip
+        self.tree, self.deaf, self.mute, self.failing = tree, deaf, mute, failing
         self.wire, self.ids, self.events = MemoryWire(), SerialIds(), MemoryEvents()
         self.runs: list[CellPath] = []
         self.budgets_s: dict[CellPath, float] = {}
+        self.keys: list[Key | None] = []
 
     def post(self, cell: CellPath, mailbox: str) -> Post:
         """Make an actor's way to all others."""
         return Post(
-            me=Address(cell, mailbox), replies=f"replies:{mailbox}:0", wire=self.wire, ids=self.ids, events=self.events
+            me=Address(cell, mailbox),
+            replies=replies_of(mailbox, "0"),
+            wire=self.wire,
+            ids=self.ids,
+            events=self.events,
         )
 
     @asynccontextmanager
@@ -92,7 +98,11 @@ class Forest:
             assert isinstance(envelope, Targeted)
             self.runs.append(post.me.cell)
             self.budgets_s[post.me.cell] = envelope.budget_s
-            if post.me.cell not in self.mute:
+            self.keys.append(envelope.key)
+            if post.me.cell in self.failing:
+                error = Conflict(server="s", action="be found", reason=f"{post.me.cell} fails")
+                tasks.start_soon(post.refuse, envelope, report(error, cell=str(post.me.cell)))
+            elif post.me.cell not in self.mute:
                 answer = partial(post.answer, envelope, encode_body(str(post.me.cell)), is_error=False)
                 tasks.start_soon(answer)
         delivery.ack()

@@ -14,8 +14,16 @@ from actors.cell.router import inbound
 from actors.kernel.ports import Queue
 from protocol.bodies import decode_body
 from protocol.cell_path import Address, CellPath
-from protocol.envelope import Broadcast, Direction, Targeted
-from protocol.errors import CallTimeout, CellTimeout, TooManyHops, UnknownCell, Unreachable, Unroutable
+from protocol.envelope import Broadcast, Direction, Targeted, answer
+from protocol.errors import (
+    CallTimeout,
+    CellTimeout,
+    TooManyHops,
+    UnknownCell,
+    UnknownMethod,
+    Unreachable,
+    Unroutable,
+)
 from sim.clock import run
 from tests.actors.cell.forest import Forest, answers, broadcast, call, error_of
 from tests.strategies import NOVA_TREE, Tree, trees
@@ -37,6 +45,7 @@ def ordered(tree: Tree, cell: CellPath, deaf: frozenset[CellPath]) -> list[CellP
 # --- targeted ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R1", "R2", "R5", "R7", "R10", "R11", "R13", "R14")
 @few
 @given(tree=trees(12), data=st.data())
 def test_a_call_reaches_exactly_its_target_and_is_answered(tree: Tree, data: st.DataObject) -> None:
@@ -54,6 +63,7 @@ def test_a_call_reaches_exactly_its_target_and_is_answered(tree: Tree, data: st.
     run(main)
 
 
+@pytest.mark.proves("R17")
 async def test_a_call_to_a_cell_that_is_not_there_is_answered_by_the_last_that_is() -> None:
     """The error names the missing neighbour, and comes at once."""
     forest = Forest(NOVA_TREE)
@@ -73,6 +83,7 @@ async def test_a_call_to_a_mailbox_that_is_not_there_is_answered() -> None:
         assert error.is_retryable
 
 
+@pytest.mark.proves("R16", "Q1")
 @pytest.mark.parametrize("hops_max", range(1, 6))
 async def test_a_call_beyond_its_hop_limit_runs_nowhere(hops_max: int) -> None:
     """The limit counts the source's cell: this target is the fifth."""
@@ -97,6 +108,7 @@ async def test_a_cast_that_leads_nowhere_is_counted_only() -> None:
         assert not (await asker.ask(call(asker, Address(GRAND3, "cell")))).is_error
 
 
+@pytest.mark.proves("Q23")
 async def test_an_answer_that_leads_nowhere_is_counted_only() -> None:
     """The asker's cell is gone; its answer is not answered in turn."""
     forest = Forest(NOVA_TREE)
@@ -183,9 +195,56 @@ async def test_one_bad_envelope_spoils_none_of_a_router_s_frame() -> None:
         assert forest.dead(ROOT) == ["malformed"]
 
 
+@pytest.mark.proves("Q23")
+async def test_what_can_go_nowhere_and_has_no_asker_is_a_dead_letter() -> None:
+    """A cast to a cell that is not there, one that is too far away, and an answer to nobody's cell (Q23)."""
+    forest = Forest(NOVA_TREE)
+    async with forest.asking(ROOT) as asker:
+        nowhere = attrs.evolve(call(asker, Address(CHILD2.child("gone"), "cell")), call=False, reply_to="")
+        too_far = attrs.evolve(call(asker, Address(GRAND1, "cell"), hops_max=2), call=False, reply_to="")
+        lost = answer(
+            attrs.evolve(nowhere, source=Address(CHILD3.child("gone"), "cell"), route=(CHILD3.child("gone"),)),
+            id=forest.ids.new(), source=asker.me, body=b"", is_error=False,
+            to=Address(CHILD3.child("gone"), "replies:cell:0"),
+        )  # fmt: skip
+        for envelope in (nowhere, too_far, lost):
+            await asker.send(envelope)
+        await anyio.sleep(1)
+        assert (forest.dead(CHILD2), forest.dead(CHILD3)) == (["no_route", "too_many_hops"], ["no_route"])
+        assert forest.runs == []
+
+
+async def test_nothing_is_for_a_link_itself() -> None:
+    """It would be passed on to the link that has just taken it, for ever."""
+    forest = Forest(NOVA_TREE)
+    async with forest.asking(ROOT) as asker:
+        with pytest.raises(UnknownMethod):
+            raise error_of(await asker.ask(call(asker, Address(ROOT, "link"))))
+        with pytest.raises(UnknownMethod):
+            raise error_of(await asker.ask(call(asker, Address(CHILD2, "link"))))
+
+
+async def test_an_answer_of_somebody_who_was_not_asked_is_a_dead_letter() -> None:
+    """However well he knows the question; the asker goes on waiting for who was asked."""
+    forest = Forest(NOVA_TREE, mute=frozenset({GRAND1}))
+    async with forest.asking(ROOT) as asker, forest.post(CHILD3, "liar").open() as liar:
+        asked = attrs.evolve(call(asker, Address(GRAND1, "cell")), budget_s=2)
+
+        async def lie() -> None:
+            await anyio.sleep(1)
+            await liar.send(answer(asked, id=liar.ids.new(), source=liar.me, body=b"", is_error=False))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lie)
+            with pytest.raises(CallTimeout):
+                await asker.ask(asked)
+        assert forest.dead(ROOT) == ["forbidden"]
+
+
 # --- gathers -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R21", "R22", "Q4", "Q13", "Q14", "Q24")
 @few
 @given(tree=trees(12), data=st.data(), include_self=st.booleans())
 def test_a_gather_represents_each_cell_exactly_once(tree: Tree, data: st.DataObject, *, include_self: bool) -> None:
@@ -213,6 +272,7 @@ def test_a_gather_represents_each_cell_exactly_once(tree: Tree, data: st.DataObj
     run(main)
 
 
+@pytest.mark.proves("R9", "R20")
 async def test_a_gather_up_asks_every_cell_above() -> None:
     """The root first, for each hop adds its own answer last."""
     forest = Forest(NOVA_TREE)
@@ -221,6 +281,7 @@ async def test_a_gather_up_asks_every_cell_above() -> None:
         assert [answer.cell for answer in given] == [ROOT, CHILD2, GRAND1]
 
 
+@pytest.mark.proves("R23")
 @pytest.mark.parametrize(("hops_max", "cells"), [(1, 1), (2, 5), (3, 8)])
 async def test_a_gather_at_its_hop_limit_is_only_shorter(hops_max: int, cells: int) -> None:
     """It is no error, and no cell beyond it runs anything."""
@@ -231,6 +292,7 @@ async def test_a_gather_at_its_hop_limit_is_only_shorter(hops_max: int, cells: i
         assert not any(answer.is_error for answer in given)
 
 
+@pytest.mark.proves("Q6")
 async def test_a_neighbour_that_cannot_be_sent_to_is_unreachable() -> None:
     """One error named for it, at once; all other answers are kept."""
     forest = Forest(NOVA_TREE)
@@ -243,6 +305,7 @@ async def test_a_neighbour_that_cannot_be_sent_to_is_unreachable() -> None:
         assert anyio.current_time() < 1
 
 
+@pytest.mark.proves("Q9")
 async def test_a_doubled_broadcast_runs_once() -> None:
     """Its copy is counted, and the one answer is whole."""
     forest = Forest(NOVA_TREE)
@@ -254,6 +317,7 @@ async def test_a_doubled_broadcast_runs_once() -> None:
         assert forest.events.counts["broadcast_doubled"] == 1
 
 
+@pytest.mark.proves("Q5", "Q11")
 async def test_an_inner_hop_gives_up_before_the_outer_one_does() -> None:
     """Each deeper cell has less time than the one above, and the asker more than all of them."""
     forest = Forest(NOVA_TREE, mute=frozenset({GRAND1}))
@@ -264,6 +328,7 @@ async def test_an_inner_hop_gives_up_before_the_outer_one_does() -> None:
         assert anyio.current_time() < 4
 
 
+@pytest.mark.proves("R21", "Q7")
 async def test_a_broadcast_cast_runs_in_each_cell_and_is_answered_by_none() -> None:
     """It spreads as a call does; a neighbour that is away is counted."""
     forest = Forest(NOVA_TREE)

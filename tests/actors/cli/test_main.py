@@ -74,6 +74,24 @@ def test_a_change_that_is_none_is_refused_before_anybody_is_asked(
     assert said in " ".join(capsys.readouterr().err.split())
 
 
+#: Options of `cell set`, and what the message must say.
+UNSET: Final = {
+    "nothing": ([], "say what is to change: --weight-offset, --weight-scale, --frozen or --no-frozen"),
+    "a reason alone": (["--reason", "why"], "--reason says why a cell is frozen: it goes with --frozen"),
+    "a reason to thaw": (["--no-frozen", "--reason", "why"], "it goes with --frozen"),
+    "too long a reason": (["--frozen", "--reason", "n" * 256], "it has at most 255 characters"),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), UNSET.values(), ids=UNSET)
+def test_a_cell_is_not_set_to_what_cannot_be(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anybody is asked."""
+    assert ended("cell", "set", "api!us", *options, "--config", str(write_cloud(tmp_path))) == USAGE
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_key_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The file is named, and what to name instead."""
     (tmp_path / "laptop").write_bytes(b"\xff\xfe")

@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 
 from actors.cli.planning import plan
-from actors.ops.settings import SettingsError, parse_cloud
+from actors.ops.checks import SettingsError
+from actors.ops.settings import parse_cloud
 from tests.actors.cli.clouds import CLOUD
 
 #: What is changed in a good file, and what must be said to be short.

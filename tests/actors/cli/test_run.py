@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from actors.cli.configuring import deployment_of
-from actors.cli.holding import RunsAlready, held
+from actors.cli.failures import RunsAlready
+from actors.cli.holding import held
 from actors.cli.main import main
 from tests.actors.cli.clouds import CLOUD, write_cloud
 from tests.own_services import spare_port

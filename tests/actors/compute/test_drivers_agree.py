@@ -8,7 +8,6 @@ from pathlib import Path
 
 import anyio
 import attrs
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,7 +100,6 @@ async def in_processes(script: list[str]) -> list[object]:
             cloud.close()
 
 
-@pytest.mark.timeout(60)  # Some forty calls on real processes.
 @given(scripts)
 @settings(max_examples=8)
 def test_guests_in_memory_and_real_guests_tell_one_story(script: list[str]) -> None:

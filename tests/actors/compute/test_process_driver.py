@@ -302,6 +302,7 @@ def stubborn() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+@pytest.mark.proves("R106", "R107")
 async def test_a_process_that_ignores_the_request_is_killed(stubborn: subprocess.Popen[bytes]) -> None:
     """When the grace is over, ending is no longer the process's choice."""
     process = GuestProcess.find(running_as(stubborn.pid))
@@ -352,3 +353,28 @@ async def test_a_reader_never_meets_a_torn_witness(cloud: ProcessCloud, h1: Driv
     assert len(counters) == len(seen)
     assert counters == sorted(counters)
     assert {len(state.witness.boots) for state in seen if state.witness} == {1}
+
+
+async def test_a_guest_answers_on_its_console_and_counts_what_is_said(cloud: ProcessCloud, h1: ProcessDriver) -> None:
+    """Its own process listens: whoever calls hears how far it has counted; somebody who hangs up is no trouble."""
+    await h1.spawn(spec())
+    console = await h1.console(SERVER)
+    async with await anyio.connect_tcp(console.address, console.port):
+        pass
+    async with await anyio.connect_tcp(console.address, console.port) as caller:
+        await caller.send(b"hello\n")
+        said = await caller.receive()
+    server, count = said.decode().split()
+    assert (server, int(count) > 0) == (SERVER, True)
+
+    def has_counted() -> bool:
+        spoken = domain.Spoken.read(home(cloud))
+        return spoken is not None and spoken.bytes_out >= len(said)
+
+    await until(has_counted)
+    traffic = await h1.traffic(SERVER)
+    assert traffic is not None
+    assert traffic.bytes_out >= len(said)
+    await h1.power_off(SERVER)
+    with pytest.raises(OSError):  # noqa: PT011 - whichever way the system says that nobody listens
+        await anyio.connect_tcp(console.address, console.port)

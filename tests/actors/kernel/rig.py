@@ -19,7 +19,7 @@ from actors.store.tables import HOST_TABLES
 from actors.store.truth import memory
 from actors.wire.memory import MemoryWire
 from protocol.bodies import encode_body
-from protocol.cell_path import Address, CellPath
+from protocol.cell_path import Address, CellPath, replies_of
 from protocol.codec import encode, encode_frame
 from protocol.draft import Changes, need
 from protocol.effects.registry import Moment
@@ -127,7 +127,11 @@ class Rig:
     def post(self, mailbox: str, cell: CellPath = CELL) -> Post:
         """Make an actor's way to all others."""
         return Post(
-            me=Address(cell, mailbox), replies=f"replies:{mailbox}:0", wire=self.wire, ids=self.ids, events=self.events
+            me=Address(cell, mailbox),
+            replies=replies_of(mailbox, "0"),
+            wire=self.wire,
+            ids=self.ids,
+            events=self.events,
         )
 
     @asynccontextmanager

@@ -72,6 +72,7 @@ def handlers(moody: Moody) -> tuple[Transactional, Transactional]:
     return Transactional(request=Count, run=moody.run), Transactional(request=Uncount, run=moody.undo)
 
 
+@pytest.mark.proves("Q9")
 async def test_a_command_takes_effect_once_and_is_answered_alike_each_time() -> None:
     """Under one key, one effect: asked again later, and by two copies in one frame."""
     rig = Rig()

@@ -34,6 +34,7 @@ async def test_calls_that_cross_each_get_their_own_answer() -> None:
         assert len(caller.calls) == 0
 
 
+@pytest.mark.proves("Q2", "Q10")
 async def test_a_call_that_nobody_answers_times_out_and_a_late_answer_is_dropped() -> None:
     """The caller hears of it at its deadline, to the nanosecond; what comes then is counted."""
     rig, slow = Rig(), Sleeper()
@@ -46,6 +47,7 @@ async def test_a_call_that_nobody_answers_times_out_and_a_late_answer_is_dropped
         assert caller.calls.unwanted == rig.events.counts["answer_unwanted"] == 1
 
 
+@pytest.mark.proves("Q8")
 async def test_the_second_of_two_answers_is_dropped() -> None:
     """The call has its first one, and the other is counted."""
     rig = Rig()
@@ -110,6 +112,7 @@ def test_the_table_of_pending_calls_is_bounded() -> None:
     calls.open(b"there is room", until_s=1.0)
 
 
+@pytest.mark.proves("R4")
 async def test_a_cast_asks_for_no_answer() -> None:
     """Its envelope says so, whatever becomes of it."""
     rig = Rig()

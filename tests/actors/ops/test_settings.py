@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.ops.settings import SettingsError, load_cloud, parse_cloud
+from actors.ops.checks import SettingsError
+from actors.ops.settings import load_cloud, parse_cloud
 from protocol.cell_path import CellPath
+from protocol.healing import Healing
 from protocol.moves.crossing import Crossers, Crossing
 from sim.cases.layout import Layout
 from tests.actors.cli.clouds import CLOUD
@@ -59,9 +61,18 @@ def test_how_long_a_move_waits_for_its_user_is_for_ever_unless_the_file_says_it(
     assert parse_cloud(CLOUD.encode()).moves.confirm_after_s == 0
     for text in ("60", "0"):
         (tmp_path / "cloud.toml").write_text(f"{CLOUD}\n[moves]\nconfirm_after_s = {text}\n")
-        assert Layout.load(tmp_path / "cloud.toml").confirm_after_s == int(text)
+        assert Layout.load(tmp_path / "cloud.toml").waits.confirm_after_s == int(text)
     with pytest.raises(SettingsError, match=r"moves\.confirm_after_s: it must be from 1 to"):
         parse_cloud(f"{CLOUD}\n[moves]\nconfirm_after_s = -1\n".encode())
+
+
+def test_what_is_softly_deleted_can_be_restored_for_ever_unless_the_file_says_it(tmp_path: Path) -> None:
+    """Likewise."""
+    assert parse_cloud(CLOUD.encode()).servers.reclaim_after_s == 0
+    (tmp_path / "cloud.toml").write_text(f"{CLOUD}\n[servers]\nreclaim_after_s = 60\n")
+    assert Layout.load(tmp_path / "cloud.toml").waits.reclaim_after_s == 60
+    with pytest.raises(SettingsError, match=r"servers\.reclaim_after_s: it must be from 1 to"):
+        parse_cloud(f"{CLOUD}\n[servers]\nreclaim_after_s = -1\n".encode())
 
 
 def test_admins_cross_and_the_own_cell_is_preferred_unless_the_file_says_otherwise(tmp_path: Path) -> None:
@@ -119,3 +130,11 @@ def test_no_bytes_break_the_reader(content: bytes) -> None:
     """Whatever a file holds, the answer is a cloud or a `SettingsError`."""
     with pytest.raises(SettingsError):
         parse_cloud(content)
+
+
+def test_a_mirror_heals_unless_its_cloud_says_otherwise() -> None:
+    """So often, so many and so far back as the file says; an interval of 0 is never, and no batch is empty."""
+    assert parse_cloud(CLOUD.encode()).mirror.healing == Healing(interval_s=60, batch=16, window_s=3600)
+    assert parse_cloud(f"{CLOUD}\n[mirror]\nheal_interval_s = 0\n".encode()).mirror.healing is None
+    with pytest.raises(SettingsError, match=r"mirror\.heal_batch: it must be from 1 to 1000, and is 0"):
+        parse_cloud(f"{CLOUD}\n[mirror]\nheal_batch = 0\n".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from socket import gaierror
 from typing import Any, cast
 
 import anyio
@@ -39,6 +40,13 @@ async def fail(error: BaseException | type[BaseException]) -> None:
     raise error
 
 
+def as_the_library_raises(cause: OSError) -> AMQPConnectionError:
+    """Wrap an error of a socket as the library does."""
+    error = AMQPConnectionError(*cause.args)
+    error.__cause__ = cause
+    return error
+
+
 async def guarded(call: Coroutine[Any, Any, None]) -> None:
     await guard(call, subject=SUBJECT, deadline_s=5.0)
 
@@ -63,6 +71,8 @@ async def test_a_result_passes_through() -> None:
         (ChannelInvalidStateError("closed"), TransportLost, "ChannelInvalidStateError: closed"),
         (ConnectionClosed(320, "shutdown"), TransportLost, "shutdown"),
         (AMQPConnectionError(), TransportLost, "AMQPConnectionError"),
+        (as_the_library_raises(ConnectionRefusedError(111, "Call failed")), TransportLost, "5672: connection refused"),
+        (as_the_library_raises(gaierror(-2, "Name not known")), TransportLost, "5672: name not known"),
         (ConnectionResetError("reset by peer"), TransportLost, "reset by peer"),
         (OSError("no route to host"), TransportLost, "no route to host"),
         (TimeoutError(), TransportLost, "no answer"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.kernel.ports import Queue
-from actors.wire.rabbitmq_consumer import Attachment, Consumer
+from actors.wire.rabbitmq_consumer import Attachment, Consumer, Dead
 from protocol.cell_path import CellPath
 from sim.clock import run
 from tests.actors.wire.inbox import Inbox
@@ -24,6 +24,7 @@ class Message:
     delivery_tag: int | None
     body: bytes
     unacknowledged: set[int]
+    user_id: str | None = None
 
     async def ack(self, multiple: bool = False) -> None:
         assert self.delivery_tag is not None
@@ -45,7 +46,7 @@ async def attached() -> AsyncIterator[Attachment]:
     async def acknowledge(call: Awaitable[None]) -> None:
         await call
 
-    async def bury(_frame: bytes, _reason: str) -> None:
+    async def bury(_dead: Dead) -> None:
         """Have it buried at once."""
 
     queue = Queue(CellPath.parse("api"), "cell")

@@ -102,6 +102,22 @@ async def test_a_paused_guest_stays_paused(cloud: Cloud, h1: Driver) -> None:
     assert (volume_counter(cloud, "v2"), has_data(cloud, "v2")) == (held, True)
 
 
+async def test_a_paused_guest_takes_and_lets_go_of_volumes(cloud: Cloud, h1: Driver) -> None:
+    """It follows without going on: a new volume has its count as it stands, and one that it let go stays as it was."""
+    await volumes(cloud)
+    await h1.spawn(spec(volumes=(connection(cloud.volumes, "v1"),)))
+    await counts(cloud, "h1")
+    await h1.pause(SERVER)
+    held = counter(cloud, "h1")
+    await h1.connect_volume(SERVER, connection(cloud.volumes, "v2"))
+    await h1.disconnect_volume(SERVER, "v1")
+    assert (found(cloud, "h1").power, found(cloud, "h1").volumes) == (Power.PAUSED, ("v2",))
+    assert (counter(cloud, "h1"), volume_counter(cloud, "v1"), volume_counter(cloud, "v2")) == (held, held, held)
+    await h1.unpause(SERVER)
+    await counts(cloud, "h1")
+    assert (volume_counter(cloud, "v1"), volume_counter(cloud, "v2") > held) == (held, True)
+
+
 async def test_a_copy_is_given_up(cloud: Cloud, h1: Driver) -> None:
     """Without the copy the guest goes on with the first volume, which has missed nothing."""
     await volumes(cloud)

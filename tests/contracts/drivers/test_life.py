@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.compute.drivers.base import Boot, Driver, Power
+from actors.compute.drivers.base import Boot, Driver, NetworkInfo, Power
 from actors.compute.drivers.disk import WITNESS_BYTES, DiskWitness
 from protocol.errors import (
     GuestBusy,
@@ -32,6 +32,32 @@ from tests.guests import (
 )
 
 pytestmark = pytest.mark.anyio
+
+
+# --- network ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_last_applied_of_a_network_can_be_read(cloud: Cloud, h1: Driver) -> None:
+    """Of each kind the last, by a restarted actor too; a guest that runs is not disturbed; it goes with the guest."""
+    with pytest.raises(GuestNotFound):
+        await h1.apply_network(SERVER, network("c0", is_reset=True))
+    assert await h1.networks(SERVER) == ()
+    await h1.spawn(spec())
+    for by, is_reset in (("c1", True), ("c2", False), ("c3", True), ("c3", True)):
+        await h1.apply_network(SERVER, network(by, is_reset=is_reset))
+    assert await cloud.driver("h1").networks(SERVER) == (network("c2", is_reset=False), network("c3", is_reset=True))
+    await counts(cloud, "h1")
+    witness = found(cloud, "h1").witness
+    assert witness is not None
+    assert witness.boots_total == 1
+    await h1.undefine(SERVER)
+    assert await h1.networks(SERVER) == ()
+    assert found(cloud, "h1").has_disk
+
+
+def network(by: str, *, is_reset: bool) -> NetworkInfo:
+    """Describe a port of the guest of these tests."""
+    return NetworkInfo(by=by, ports=(("p1", "fa:16:3e:00:00:01"),), is_reset=is_reset)
 
 
 # --- spawn -----------------------------------------------------------------------------------------------------
@@ -115,6 +141,7 @@ async def test_a_disk_of_another_image_is_never_booted_by_a_spawn(cloud: Cloud, 
 # --- power and permits -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("R106")
 async def test_a_stopped_guest_continues_its_count(cloud: Cloud, h1: Driver) -> None:
     """Off and on again, each done twice: one more boot, and the count goes on."""
     before = await stopped(cloud, h1)
@@ -180,9 +207,70 @@ async def test_a_paused_guest_can_be_stopped(cloud: Cloud, h1: Driver) -> None:
     await counts(cloud, "h1")
 
 
-async def test_a_stopped_guest_can_be_neither_paused_nor_unpaused(cloud: Cloud, h1: Driver) -> None:
+async def test_a_suspended_guest_goes_on_where_it_was(cloud: Cloud, h1: Driver) -> None:
+    """Suspending, twice, ends it and keeps its count exactly; to go on, twice, is no boot."""
+    await h1.spawn(spec())
+    await counts(cloud, "h1")
+    await h1.suspend(SERVER)
+    held = found(cloud, "h1")
+    await h1.suspend(SERVER)
+    assert (held.power, held.is_defined, held.permit) == (Power.SUSPENDED, True, 1)
+    assert await h1.guest(SERVER) == held == found(cloud, "h1")
+    with pytest.raises(GuestBusy):
+        await h1.pause(SERVER)
+    await h1.power_on(SERVER, permit=1)
+    await h1.power_on(SERVER, permit=1)
+    after = found(cloud, "h1")
+    assert held.witness is not None
+    assert after.witness is not None
+    assert (after.power, after.witness.boots) == (Power.RUNNING, held.witness.boots)
+    assert after.witness.counter >= held.witness.counter
+    await counts(cloud, "h1")
+
+
+async def test_a_paused_guest_can_be_suspended_and_then_runs(cloud: Cloud, h1: Driver) -> None:
+    """It is not held any more when it goes on."""
+    await h1.spawn(spec())
+    await h1.pause(SERVER)
+    await h1.suspend(SERVER)
+    assert found(cloud, "h1").power is Power.SUSPENDED
+    await h1.power_on(SERVER, permit=1)
+    await counts(cloud, "h1")
+
+
+async def test_a_suspended_guest_that_is_stopped_boots_when_it_is_started(cloud: Cloud, h1: Driver) -> None:
+    """What it would have gone on with is gone; its disk is not."""
+    await h1.spawn(spec())
+    await counts(cloud, "h1")
+    await h1.suspend(SERVER)
+    before = found(cloud, "h1").witness
+    await h1.power_off(SERVER)
+    assert is_off(cloud, "h1")
+    await h1.power_on(SERVER, permit=1)
+    after = found(cloud, "h1").witness
+    assert before is not None
+    assert after is not None
+    assert after.boots == (*before.boots, Boot(host="h1", permit=1, number=2))
+    assert after.counter >= before.counter
+
+
+async def test_a_suspended_guest_and_its_disk_can_be_removed(cloud: Cloud, h1: Driver) -> None:
+    """Forgotten, it is a disk like any other; destroyed, nothing is left."""
+    await h1.spawn(spec())
+    await h1.suspend(SERVER)
+    await h1.undefine(SERVER)
+    assert (found(cloud, "h1").power, found(cloud, "h1").has_disk) == (Power.SHUTDOWN, True)
+    await h1.define(spec(permit=2))
+    await h1.suspend(SERVER)
+    await h1.destroy(SERVER)
+    assert cloud.truth("h1") == ()
+
+
+async def test_a_stopped_guest_can_be_neither_paused_nor_unpaused_nor_suspended(cloud: Cloud, h1: Driver) -> None:
     """What needs a running guest says that it is off."""
     await stopped(cloud, h1)
+    with pytest.raises(GuestBusy):
+        await h1.suspend(SERVER)
     with pytest.raises(GuestBusy):
         await h1.pause(SERVER)
     with pytest.raises(GuestBusy):
@@ -255,3 +343,33 @@ async def test_a_guest_has_one_root_disk(cloud: Cloud) -> None:
         spec(image=None)
     with pytest.raises(InvalidValue):
         spec(image=IMAGE, volumes=(root,))
+
+
+async def test_a_machine_tells_how_long_it_is_up(cloud: Cloud, h1: Driver) -> None:
+    """It only ever grows, and nothing is needed for it."""
+    first = await h1.uptime()
+    assert first.up_s >= 0
+    await h1.spawn(spec())
+    await counts(cloud, "h1")
+    later = await h1.uptime()
+    assert later.up_s > first.up_s
+    assert len(later.loads) == len(first.loads) == 3
+
+
+async def test_a_running_guest_has_a_console_and_counters_and_each_start_another_port(cloud: Cloud, h1: Driver) -> None:
+    """One that is off has none; one that is not there is not found."""
+    with pytest.raises(GuestNotFound):
+        await h1.console(SERVER)
+    await h1.spawn(spec())
+    first = await h1.console(SERVER)
+    assert await h1.console(SERVER) == first
+    traffic = await h1.traffic(SERVER)
+    assert traffic is not None
+    assert min(traffic.bytes_in, traffic.bytes_out) >= 0
+    await h1.power_off(SERVER)
+    with pytest.raises(GuestBusy):
+        await h1.console(SERVER)
+    assert await h1.traffic(SERVER) is None
+    await h1.power_on(SERVER, permit=1)
+    await counts(cloud, "h1")
+    assert (await h1.console(SERVER)).port > 0

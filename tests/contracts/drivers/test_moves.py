@@ -10,6 +10,7 @@ import pytest
 
 from actors.compute.drivers.base import Boot, Driver, Power
 from actors.compute.drivers.disk import WITNESS_BYTES, read_page
+from actors.compute.drivers.imaging import without_boots
 from protocol.errors import (
     GuestBusy,
     GuestNotFound,
@@ -18,6 +19,7 @@ from protocol.errors import (
 )
 from tests.driving import BadImages, all_of, stopped, volume_counter
 from tests.guests import (
+    IMAGE_BYTES,
     SERVER,
     Cloud,
     connection,
@@ -72,6 +74,48 @@ async def test_a_snapshot_of_a_guest_that_is_started_meanwhile_is_refused(cloud:
     with pytest.raises(GuestBusy):
         await cloud.images.write("snapshot", started_halfway())
     assert await cloud.images.digest("snapshot") is None
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_a_live_snapshot_is_whole_and_its_guest_hears_nothing(cloud: Cloud, h1: Driver, is_on: bool) -> None:
+    """It has what was written by some instant of it, and all that the image brought; the guest counts on."""
+    await h1.spawn(spec())
+    await counts(cloud, "h1")
+    if not is_on:
+        await h1.power_off(SERVER)
+    before = counter(cloud, "h1")
+    content = b"".join([chunk async for chunk in h1.live_snapshot(SERVER)])
+    page = read_page(content[:WITNESS_BYTES])
+    assert page is not None
+    assert before <= page.witness.counter <= counter(cloud, "h1")
+    assert content[WITNESS_BYTES:] == IMAGE_BYTES
+    if is_on:
+        await counts(cloud, "h1")
+    assert found(cloud, "h1").power is (Power.RUNNING if is_on else Power.SHUTDOWN)
+    witness = found(cloud, "h1").witness
+    assert witness is not None
+    assert witness.boots_total == 1
+
+
+async def test_a_disk_made_of_an_image_of_a_guest_knows_what_was_written_and_of_no_starts(
+    cloud: Cloud, h1: Driver
+) -> None:
+    """Another server that is made of it begins to count its starts anew."""
+    before = await stopped(cloud, h1)
+    await cloud.images.write("made", without_boots(h1.live_snapshot(SERVER)))
+    state = await cloud.driver("h2").spawn(spec(image="made", is_powered_on=False))
+    assert state.witness is not None
+    assert (state.witness.counter, state.witness.boots, state.witness.image) == (before.counter, (), "made")
+
+
+async def test_what_has_no_disk_has_no_live_snapshot(cloud: Cloud, h1: Driver) -> None:
+    """Neither where nothing is, nor where the root disk is a volume."""
+    with pytest.raises(GuestNotFound):
+        _ = [chunk async for chunk in h1.live_snapshot(SERVER)]
+    await cloud.volumes.create("root", 1 << 20)
+    await h1.spawn(spec(image=None, volumes=(connection(cloud.volumes, "root", boot_index=0),), is_powered_on=False))
+    with pytest.raises(GuestNotFound):
+        _ = [chunk async for chunk in h1.live_snapshot(SERVER)]
 
 
 async def test_an_undefined_guest_leaves_its_disk(cloud: Cloud, h1: Driver) -> None:

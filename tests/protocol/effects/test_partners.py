@@ -10,7 +10,8 @@ from protocol.draft import Changes
 from protocol.effects.news import news
 from protocol.errors import AlreadyExists, CapacityExceeded, InvalidState, InvalidValue, NotFound, VolumeInUse
 from protocol.messages import capacity, partners
-from protocol.messages.root import RegisterHost, UpdateMirror
+from protocol.messages.mirror import DestroyMirror, UpdateMirror
+from protocol.messages.root import RegisterHost, UnregisterHost
 from protocol.records import Allocation, Attachment, Flavor, Host, Image, Port, PortBinding, Server, Volume
 from protocol.states import VmState
 from tests.protocol.effects.ledger import MOMENT, Ledger
@@ -87,12 +88,18 @@ def test_a_host_and_a_server_are_news_to_the_root() -> None:
     moment = attrs.evolve(MOMENT, cell="api!eu")
     put = news(Changes(puts=(HOST, server)), moment)
     gone = news(Changes(drops=(server, HOST)), moment)
-    assert [str(each.target) for each in (*put, *gone)] == ["api/cell"] * 3
+    assert [str(each.target) for each in (*put, *gone)] == ["api/cell"] * 4
     assert put[0].request == RegisterHost(host="h1", cell=CellPath.parse("api!eu"))
-    mirrors = [each.request.mirror for each in (put[1], *gone) if isinstance(each.request, UpdateMirror)]
-    assert [(each.version, each.is_gone) for each in mirrors] == [(4, False), (5, True)]
+    assert isinstance(put[1].request, UpdateMirror)
+    assert put[1].request.mirror.version == 4
+    assert [each.request for each in gone] == [
+        DestroyMirror(server="s1", cell="api!eu", generation=1, version=5),
+        UnregisterHost(host="h1", cell=CellPath.parse("api!eu")),
+    ]
+    # Of one host the last that is to be told is told, in the place of what waits.
+    assert put[0].about == gone[1].about
     assert news(Changes(puts=(HOST, server)), moment) == put
-    assert len({each.id for each in (*put, *gone)}) == 3
+    assert len({each.id for each in (*put, *gone)}) == 4
 
 
 # --- volumes -----------------------------------------------------------------------------------------------

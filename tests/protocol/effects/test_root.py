@@ -10,9 +10,9 @@ from protocol.draft import Changes
 from protocol.effects.news import news
 from protocol.errors import AlreadyExists, Conflict, NotFound, PermitRefused
 from protocol.messages import root as say
-from protocol.records import Flavor, HostMapping, Mapping, Mirror, Permit, RequestSpec
+from protocol.records import Flavor, HostMapping, Mapping, Permit, RequestSpec
 from protocol.requests import Done
-from protocol.states import Goal, PowerState, VmState
+from protocol.states import Goal
 from tests.protocol.effects.ledger import MOMENT, Ledger
 
 EU, US = CellPath.parse("api!eu"), CellPath.parse("api!us")
@@ -42,12 +42,16 @@ def owing() -> Ledger:
     return ledger
 
 
-def test_a_server_that_is_owed_for_is_free_for_all_but_a_move_which_hears_what_is_owed_and_where() -> None:
+#: What takes a server to another host.
+MOVING = (Goal.RESIZE, Goal.MIGRATE, Goal.LIVE_MIGRATE)
+
+
+def test_a_server_that_is_owed_for_is_free_for_all_but_moves_and_repairs_which_hear_what_is_owed_and_where() -> None:
     """The conflict names the debt, the actor that it waits for, and what helps when that never comes back."""
     for goal in Goal:
-        if goal not in {Goal.RESIZE, Goal.MIGRATE, Goal.CREATE}:
+        if goal not in {*MOVING, Goal.CREATE, Goal.REPAIR}:
             assert owing().do(attrs.evolve(take("b"), goal=goal)).mapping.conversation == "b"
-    for goal in (Goal.RESIZE, Goal.MIGRATE):
+    for goal in (*MOVING, Goal.REPAIR):
         with pytest.raises(Conflict, match=r"what its confirm a has left at api!us/host:h9.*fence its host"):
             owing().do(attrs.evolve(take("b"), goal=goal))
 
@@ -223,57 +227,58 @@ def test_a_host_has_one_cell() -> None:
     assert ledger.do(say.ListHosts()).hosts == (HostMapping(host="h1", cell="api!eu"),)
 
 
-def mirror(*, cell: str = "api!eu", generation: int = 1, version: int = 1, is_gone: bool = False) -> Mirror:
-    return Mirror(
-        server="s1", cell=cell, generation=generation, version=version, name="web", vm_state=VmState.ACTIVE,
-        task_state=None, power_state=PowerState.RUNNING, host="h1", flavor="tiny", is_gone=is_gone,
-    )  # fmt: skip
-
-
-@given(st.permutations([mirror(generation=g, version=v, is_gone=v == 3) for g in (1, 2) for v in (1, 2, 3)] * 2))
-def test_old_news_never_overwrites_new(told: list[Mirror]) -> None:
-    """In whatever order and however often it comes, the newest stays."""
-    ledger = Ledger(HOME)
-    for each in told:
-        ledger.do(say.UpdateMirror(mirror=each))
-    assert ledger.all(Mirror) == [mirror(generation=2, version=3, is_gone=True)]
-
-
-def test_news_of_a_server_that_is_gone_is_no_news() -> None:
-    """What comes late, of a server without a mapping, leaves nothing in the mirror."""
-    ledger = Ledger()
-    ledger.do(say.UpdateMirror(mirror=mirror()))
-    assert ledger.rows == {}
-
-
-def test_a_listing_shows_each_server_once_where_its_mapping_says() -> None:
-    """The copy in the other cell, what has no mapping and what is gone are left out."""
-    rows = (mirror(), mirror(cell="api!us"))
-    assert Ledger(HOME, *rows).do(say.ListServers()).servers == (mirror(),)
-    assert Ledger(*rows).do(say.ListServers()).servers == ()
-    assert Ledger(HOME, mirror(is_gone=True)).do(say.ListServers()).servers == ()
-
-
 def test_no_change_is_no_news() -> None:
     """Only servers and hosts are told of; the rest of it is proved where they are told."""
     assert news(Changes(puts=(SPEC,), drops=(HOME,)), MOMENT) == ()
 
 
-def test_moves_that_wait_are_listed_when_they_have_waited_for_so_long_and_nobody_has_them() -> None:
+@pytest.mark.parametrize("what", ["moved", "soft_deleted"])
+def test_what_waits_is_listed_when_it_has_waited_for_so_long_and_nobody_has_it(what: str) -> None:
     """The oldest first; by the root's own clock, and to the very microsecond."""
-    moved = attrs.evolve(HOME, is_moved=True, project="p", moved_at_us=100)
+    is_move = what == "moved"
+    request = say.ListWaitingMoves if is_move else say.ListSoftDeleted
+
+    def waiting(since_us: int, *, server: str = HOME.server, is_due: bool = True) -> Mapping:
+        home = attrs.evolve(HOME, server=server, project="p")
+        if is_move:
+            return attrs.evolve(home, is_moved=is_due, moved_at_us=since_us)
+        return attrs.evolve(home, is_soft_deleted=is_due, soft_deleted_at_us=since_us)
+
     ledger = Ledger(
-        moved,
-        attrs.evolve(moved, server="older", moved_at_us=50),
-        attrs.evolve(moved, server="taken", conversation="a"),
-        attrs.evolve(moved, server="at home", is_moved=False),
+        waiting(100),
+        waiting(50, server="older"),
+        attrs.evolve(waiting(100, server="taken"), conversation="a"),
+        waiting(100, server="at home", is_due=False),
     )
 
     def listed(now_us: int) -> list[tuple[str, int]]:
-        found = ledger.do(say.ListWaitingMoves(for_us=10), attrs.evolve(MOMENT, now_us=now_us))
-        assert {move.project for move in found.moves} <= {"p"}
-        return [(move.server, move.moved_at_us) for move in found.moves]
+        found = ledger.do(request(for_us=10), attrs.evolve(MOMENT, now_us=now_us))
+        assert {due.project for due in found.servers} <= {"p"}
+        return [(due.server, due.since_us) for due in found.servers]
 
     assert listed(59) == []
     assert listed(109) == [("older", 50)]
     assert listed(110) == [("older", 50), ("s1", 100)]
+
+
+def test_a_server_is_reclaimed_only_after_the_very_soft_delete_that_it_is_about() -> None:
+    """Neither one that was restored, nor one that was softly deleted again since; others are no soft delete's."""
+    ledger = Ledger(HOME)
+    reclaim = attrs.evolve(take("a"), goal=Goal.DELETE, soft_deleted_at_us=7)
+    for notes in ((), ((7, True), (8, False)), ((7, True), (9, True))):
+        for now_us, is_soft_deleted in notes:
+            note = say.NoteSoftDelete(server="s1", is_soft_deleted=is_soft_deleted)
+            ledger.do(note, attrs.evolve(MOMENT, now_us=now_us))
+        with pytest.raises(Conflict, match="it was restored meanwhile"):
+            ledger.do(reclaim)
+    assert ledger.do(attrs.evolve(reclaim, soft_deleted_at_us=9)).mapping.conversation == "a"
+
+
+def test_a_repair_may_have_a_server_that_is_gone_and_leaves_what_it_was_not_told_to_remove() -> None:
+    """It keeps everybody else from its id for so long; its permit is left over, and goes only when that is said."""
+    ledger = Ledger(Permit(server="s1", number=7, holder=None))
+    assert ledger.do(attrs.evolve(take("a"), goal=Goal.REPAIR)).mapping.cell is None
+    with pytest.raises(AlreadyExists):
+        ledger.do(attrs.evolve(take("b"), goal=Goal.CREATE, is_new=True))
+    ledger.do(release("a"))
+    assert (ledger.all(Mapping), len(ledger.all(Permit))) == ([], 1)

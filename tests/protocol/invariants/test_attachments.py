@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.records import Attachment, BlockDevice, PortBinding
+from protocol.records import Attachment, BlockDevice, MirroredDevice, PortBinding
 from tests.protocol.invariants.killers import Killer, add, always, at_rest, broken, change, drop, guest, prove
 from tests.protocol.invariants.worlds import (
     EU_H1,
@@ -27,7 +27,8 @@ KILLERS = (
     always("a guest uses a volume that nobody gave it", active, guest("h1", volumes=("v1", "v2"))),
     at_rest("a stopped server's volume is not connected", stopped, change(Attachment, host=None)),
     at_rest("a stopped server's volume is connected elsewhere", stopped, change(Attachment, host=US_H3)),
-    at_rest("its record names another attachment", stopped, change(BlockDevice, attachment="a8"), also=("no_leaks",)),
+    at_rest("its record names another attachment", stopped, change(BlockDevice, attachment="a8"),
+            change(MirroredDevice, attachment="a8"), also=("no_leaks",)),
     at_rest("its port is active nowhere", active, change(PortBinding, is_active=False)),
     at_rest("its port is active at the source", verify_resize, change(PortBinding, {"host": "h3"}, is_active=False),
             change(PortBinding, {"host": "h1"}, is_active=True)),

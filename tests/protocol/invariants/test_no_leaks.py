@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from protocol.cell_path import CellPath
+from protocol.mirroring import mirrored_fault
 from protocol.records import (
     Allocation,
     Attachment,
@@ -153,7 +154,7 @@ NO_LEAKS = {
     "news for somebody unreachable": every(memory(waiting=1), parked(5)),
     "the mirror's memory of a record that is gone": add(attrs.evolve(mirror(HIDDEN, US), is_gone=True), at=ROOT),
     "a guest's empty directory": more_guests(attrs.evolve(kept_disk(), host="h2", has_disk=False)),
-    "a fault in the history": add(FAULT, at=EU),
+    "a fault in the history": every(add(FAULT, at=EU), add(mirrored_fault(FAULT, HIDDEN, str(EU)), at=ROOT)),
     "a user's own image": every(add(attrs.evolve(SNAPSHOT, server=None)), evolve(image_files=("img", "snap"))),
 }
 

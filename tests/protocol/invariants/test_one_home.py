@@ -3,12 +3,13 @@
 import attrs
 import pytest
 
-from protocol.records import Mapping, Mirror, Server
+from protocol.records import Fault, Mapping, Mirror, MirroredDevice, Server
 from protocol.states import VmState
 from tests.protocol.invariants.killers import Killer, add, always, at_rest, change, drop, prove
-from tests.protocol.invariants.worlds import EU, OTHER, ROOT, US, active, record, verify_resize
+from tests.protocol.invariants.worlds import EU, OTHER, ROOT, US, S, active, record, verify_resize
 
 VISIBLE_COPY = attrs.evolve(record(US, "h3", runs=True, is_volume_backed=False), host=None)
+FAULT = Fault(id="f", server=S, code="c", message="m", created_at_us=1)
 
 KILLERS = (
     always("the mapping names a cell without a record", active, change(Mapping, cell=str(US))),
@@ -29,6 +30,9 @@ KILLERS = (
     at_rest("the root was told another state", active, change(Mirror, vm_state=VmState.STOPPED)),
     at_rest("the root was told that it is gone", active, change(Mirror, is_gone=True)),
     at_rest("the root was told nothing", active, drop(Mirror)),
+    at_rest("the root was not told of a block device", active, drop(MirroredDevice)),
+    at_rest("the root was told of another volume", active, change(MirroredDevice, volume="v9")),
+    at_rest("the root was not told of a fault", active, add(FAULT, at=EU)),
     at_rest("its record is of an older generation", active, change(Mapping, generation=2)),
 )
 

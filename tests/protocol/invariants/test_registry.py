@@ -15,6 +15,7 @@ from protocol.records import (
     HostMapping,
     Image,
     Mirror,
+    MirroredDevice,
     Notification,
     Record,
     Volume,
@@ -115,7 +116,9 @@ FREE: dict[type[Record], Callable[[Any], bool]] = {
     Fault: lambda _: True,
     HostMapping: lambda _: True,
     Host: lambda host: host.name != "h1",
-    Mirror: lambda mirror: mirror.task_state is not None,  # Of the hidden record: no listing shows it.
+    # Of the hidden record: no listing shows it.
+    Mirror: lambda mirror: mirror.task_state is not None,
+    MirroredDevice: lambda device: device.attachment == "a2",
     Image: lambda image: image.server is None,
     Volume: lambda volume: volume.id == "v2",
 }

@@ -4,6 +4,7 @@ import attrs
 
 from protocol.cell_path import CellPath
 from protocol.gather import CellAnswer
+from protocol.mirroring import mirror_of, mirrored_device
 from protocol.records import (
     ActionEvent,
     Allocation,
@@ -76,18 +77,12 @@ def record(cell: CellPath, at: str, *, runs: bool, is_volume_backed: bool) -> Se
 
 
 def mirror(server: Server, cell: CellPath) -> Mirror:
-    return Mirror(
-        server=server.uuid,
-        cell=str(cell),
-        generation=server.generation,
-        version=server.version,
-        name=server.name,
-        vm_state=server.vm_state,
-        task_state=server.task_state,
-        power_state=server.power_state,
-        host=server.host,
-        flavor=server.flavor.name,
-    )
+    return mirror_of(server, str(cell))
+
+
+def told(server: Server, cell: CellPath, device: BlockDevice) -> Rows:
+    """Give what the root has heard of a server and its volume."""
+    return mirror(server, cell), mirrored_device(device, server, str(cell))
 
 
 def allocation(consumer: str, at: str, flavor: Flavor, *, is_volume_backed: bool = False) -> Allocation:
@@ -237,7 +232,7 @@ def settled(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
             *grouped("h1"),
             Permit(server=S, number=1, holder=EU_H1),
             RequestSpec(server=S, flavor=SMALL, availability_zone="eu"),
-            mirror(server, EU),
+            *told(server, EU, device("a1", is_root=is_volume_backed)),
         ),
         eu=(
             server,
@@ -283,8 +278,8 @@ def resized(*, runs: bool = True, is_volume_backed: bool = False) -> Truth:
             *grouped("h1", "h3"),
             Permit(server=S, number=2, holder=US_H3),
             RequestSpec(server=S, flavor=BIG, availability_zone="us"),
-            mirror(target, US),
-            mirror(source, EU),
+            *told(target, US, device("a3", is_root=is_volume_backed)),
+            *told(source, EU, device("a2", is_root=is_volume_backed)),
         ),
         eu=(
             source,

@@ -1,4 +1,4 @@
-"""Which conversation confirms a move by itself follows from the move alone, and from what came of those before."""
+"""Which conversation does by itself what is due follows from that alone, and from what came of those before."""
 
 from typing import Final
 
@@ -6,11 +6,12 @@ import pytest
 
 from protocol.bodies import encode_body
 from protocol.journal import Ending, Entry, Journal, Kind
-from protocol.messages.root import WaitingMove
-from protocol.moves.auto_confirm import AGAIN_AFTER_MANY_US, AGAIN_US, MANY, USER, next_conversation, order_of
+from protocol.messages.orders import DeleteServer, SettleMove
+from protocol.messages.root import Due
+from protocol.moves.chores import AGAIN_AFTER_MANY_US, AGAIN_US, CONFIRM, MANY, RECLAIM, Waits
 from protocol.states import Goal
 
-MOVE: Final = WaitingMove(server="s1", project="p", moved_at_us=5)
+MOVE: Final = Due(server="s1", project="p", since_us=5)
 NOW_US: Final = 10 * AGAIN_AFTER_MANY_US
 
 
@@ -23,7 +24,7 @@ def journal(*kinds: Kind, is_success: bool = False, at_us: int = 0) -> Journal:
     return Journal(conversation="c", server="s1", goal=Goal.CONFIRM, entries=entries)
 
 
-def asked(*journals: Journal, now_us: int = NOW_US, move: WaitingMove = MOVE) -> tuple[str | None, list[str]]:
+def asked(*journals: Journal, now_us: int = NOW_US, move: Due = MOVE) -> tuple[str | None, list[str]]:
     """Ask with these in the store, one for each conversation that is looked for; tell also which those were."""
     names: list[str] = []
 
@@ -31,7 +32,7 @@ def asked(*journals: Journal, now_us: int = NOW_US, move: WaitingMove = MOVE) ->
         names.append(conversation)
         return journals[len(names) - 1] if len(names) <= len(journals) else None
 
-    return next_conversation(move, read, now_us), names
+    return CONFIRM.next_conversation(move, read, now_us), names
 
 
 FAILED: Final = journal(Kind.END, Kind.CLOSED, Kind.RELEASED)
@@ -41,8 +42,8 @@ def test_all_conductors_begin_the_same_conversation_for_a_move_and_another_one_f
     """So that the store takes it once; a move of the same server is told by its time."""
     first, names = asked()
     assert ([first], asked()[0]) == (names, first)
-    later = WaitingMove(server="s1", project="p", moved_at_us=6)
-    other = WaitingMove(server="s2", project="p", moved_at_us=5)
+    later = Due(server="s1", project="p", since_us=6)
+    other = Due(server="s2", project="p", since_us=5)
     assert len({first, asked(move=later)[0], asked(move=other)[0]}) == 3
 
 
@@ -80,7 +81,18 @@ def test_what_has_failed_many_times_is_tried_less_often(failed: int, again_us: i
 
 
 def test_the_order_says_that_no_user_gave_it_and_for_whose_project() -> None:
-    """As the server's history will tell it."""
-    order = order_of(MOVE, "c1")
-    assert (order.server, order.goal) == ("s1", Goal.CONFIRM)
-    assert (order.origin.user, order.origin.project, order.origin.request_id) == (USER, "p", "req-c1")
+    """As the server's history will tell it; a reclaim, of which soft delete it is the end."""
+    confirm, delete = (chore.order_of(MOVE, "c1") for chore in (CONFIRM, RECLAIM))
+    assert isinstance(confirm, SettleMove)
+    assert isinstance(delete, DeleteServer)
+    assert (confirm.server, confirm.goal, delete.server, delete.soft_deleted_at_us) == ("s1", Goal.CONFIRM, "s1", 5)
+    for order, user in ((confirm, "auto-confirm"), (delete, "reclaim")):
+        assert (order.origin.user, order.origin.project, order.origin.request_id) == (user, "p", "req-c1")
+        assert not order.origin.is_admin
+
+
+def test_only_what_has_a_time_is_done_by_itself() -> None:
+    """In microseconds; 0 is never."""
+    assert Waits().chores() == ()
+    assert Waits(reclaim_after_s=2).chores() == ((RECLAIM, 2_000_000),)
+    assert [chore for chore, _ in Waits(confirm_after_s=1, reclaim_after_s=2).chores()] == [CONFIRM, RECLAIM]
