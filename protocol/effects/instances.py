@@ -161,5 +161,5 @@ def _note_absent(draft: Draft, command: handing.NoteAbsent, moment: Moment) -> D
         if mirror.cell == moment.sender:
             # It stays, as news of what is gone: news that is newer still counts.
             draft.put(attrs.evolve(mirror, is_gone=True))
-            forget_parts(draft, command.server, moment.sender)
+            forget_parts(draft, command.server, moment.sender, mirror.rank)
     return Done()

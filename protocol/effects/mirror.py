@@ -36,11 +36,15 @@ def forget(draft: Draft, server: str) -> None:
             draft.drop(row)
 
 
-def forget_parts(draft: Draft, server: str, cell: str) -> None:
-    """Forget faults and block devices of a record that is gone."""
+def forget_parts(draft: Draft, server: str, cell: str, rank: int) -> None:
+    """Forget faults and block devices of a record that is gone, up to the news that says so.
+
+    What is newer is of the next record in that cell, and has overtaken the news of it.
+    """
     for kind in PARTS:
         for row in draft.all(kind, server=server, cell=cell):
-            draft.drop(row)
+            if row.rank <= rank:
+                draft.drop(row)
 
 
 def forget_behind(draft: Draft, mapping: Mapping) -> None:
@@ -95,7 +99,7 @@ def _destroy(draft: Draft, command: say.DestroyMirror, _: Moment) -> Done:
     known = draft.find(Mirror, server=command.server, cell=command.cell)
     if _is_late(draft, command.server, command.cell, rank) or (known is not None and rank < known.rank):
         return Done()
-    forget_parts(draft, command.server, command.cell)
+    forget_parts(draft, command.server, command.cell, rank)
     mapping = draft.one(Mapping, server=command.server)
     if command.generation < mapping.generation:
         # Nothing older is taken from that cell once there is no row of it.
@@ -124,7 +128,7 @@ def _note_missing(draft: Draft, command: say.NoteMissing, _: Moment) -> Done:
             # Never dropped: what has a home is listed, and can be deleted.
             draft.put(attrs.evolve(row, is_missing=True))
     elif known is not None and (known.generation, known.version) == (command.generation, command.version):
-        forget_parts(draft, command.server, command.cell)
+        forget_parts(draft, command.server, command.cell, known.rank)
         if known.generation < mapping.generation:
             draft.drop(known)
         else:

@@ -84,8 +84,7 @@ def _drop_at_root(draft: Draft, command: root.DropRootHoldings, _: Moment) -> Do
         if mirror.cell in command.mirrors:
             # It stays, as news of what is gone: so late news of what was there comes too late.
             draft.put(attrs.evolve(mirror, is_gone=True))
-    for cell in command.mirrors:
-        forget_parts(draft, command.server, cell)
+            forget_parts(draft, command.server, mirror.cell, mirror.rank)
     kinds: tuple[type[Permit | RequestSpec], ...] = (
         *((Permit,) if command.has_permit else ()), *((RequestSpec,) if command.has_spec else ()),
     )  # fmt: skip

@@ -235,6 +235,8 @@ def test_of_many_block_devices_that_are_gone_few_are_remembered() -> None:
     assert devices(ledger) == []
 
 
+SERVER_THERE: Final = attrs.evolve(SERVER, generation=2, version=70)
+
 # --- across moves ------------------------------------------------------------------------------------------
 
 
@@ -276,6 +278,18 @@ def _same_parts(ledger: Ledger, home: Cell) -> None:
     devices_ = [row for row in ledger.all(MirroredDevice) if not row.is_gone]
     heard = {row.id for row in (*devices_, *ledger.all(MirroredFault)) if row.cell == home.path}
     assert heard == set(home.parts), "its faults and block devices"
+
+
+@pytest.mark.proves("R79")
+def test_what_a_later_record_has_is_not_forgotten_with_the_record_before_it() -> None:
+    """A copy that is undone and made anew: news of the second overtakes the end of the first."""
+    first, second = 4, 70
+    ledger = Ledger(HOME)
+    ledger.do(update(cell=US, generation=2, version=first))
+    ledger.do(say.TellDevice(device=mirrored_device(DEVICE, SERVER_THERE, US)))
+    ledger.do(destroy(cell=US, generation=2, version=first + 1))
+    ledger.do(update(cell=US, generation=2, version=second))
+    assert devices(ledger) == [("d1", "v1", "/dev/vdb")]
 
 
 @given(deliveries(), st.data())
