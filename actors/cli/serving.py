@@ -13,8 +13,10 @@ import anyio
 
 from actors.cli.children import READY, Children
 from actors.cli.failures import within
+from actors.cli.patience import patiently
 from actors.cli.providing import provide
 from actors.client import Client
+from actors.ops.notify import Notifier
 from actors.process import open_parts, run_tasks, user
 
 if TYPE_CHECKING:
@@ -53,11 +55,19 @@ async def serve_child(
 ) -> None:  # fmt: skip
     """Run the role's actors on what `opening` gives; say when they take messages.  Ends when the parent does."""
     opening = opening or partial(open_parts, needed=(task.cell,))
+    # The manager's word is for the parent.
+    notifier, events = Notifier({}), LoggedEvents()
+
+    @asynccontextmanager
+    async def serving() -> AsyncGenerator[Parts]:
+        async with opening(deployment, events) as parts, run_tasks(parts, (task,)):
+            yield parts
+
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
         watching.start_soon(_until_orphaned, watching.cancel_scope)
         await watching.start(_until_signalled, stop)
-        async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
+        async with patiently(serving, deployment=deployment, events=events, notifier=notifier):
             os.write(1, READY)
             await stop.wanted()
         watching.cancel_scope.cancel()
@@ -66,16 +76,29 @@ async def serve_child(
 async def serve(
     deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None]
 ) -> None:
-    """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known."""
-    async with anyio.create_task_group() as watching:
-        stop = _Stop(watching.cancel_scope)
-        await watching.start(_until_signalled, stop)
-        opening = open_parts(deployment, LoggedEvents(), needed={task.cell for task in tasks})
+    """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known.
+
+    Whatever broker or database they need may be away when they start, and is waited for.
+    """
+    notifier, events = Notifier(os.environ), LoggedEvents()
+
+    @asynccontextmanager
+    async def serving() -> AsyncGenerator[Parts]:
+        opening = open_parts(deployment, events, needed={task.cell for task in tasks})
         async with opening as parts, _running(parts, tasks, has_processes=has_processes):
             if tasks == deployment.tasks():
                 await _settle(parts)
+            yield parts
+
+    async with anyio.create_task_group() as watching:
+        stop = _Stop(watching.cancel_scope)
+        await watching.start(_until_signalled, stop)
+        watching.start_soon(notifier.live)
+        async with patiently(serving, deployment=deployment, events=events, notifier=notifier):
             ready()
+            notifier.ready()
             await stop.wanted()
+            notifier.stopping()
         watching.cancel_scope.cancel()
 
 

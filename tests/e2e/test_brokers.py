@@ -18,9 +18,11 @@ pytestmark = pytest.mark.timeout(600)
 PREFIX: Final = "cellferry-brokers"
 
 
-def write(directory: Path, url: str, *, of_eu: str = "", secrets: str = 'secrets = "secrets"') -> str:
-    """Write the file of a deployment."""
-    settings = f'[deployment]\nwire = "{url}"\ndirectory = "data"\nprefix = "{PREFIX}"\n{secrets}\n'
+def write(
+    directory: Path, url: str, *, of_eu: str = "", secrets: str = 'secrets = "secrets"', prefix: str = PREFIX
+) -> str:
+    """Write the file of a deployment; whatever a test leaves in the broker has a prefix of its own."""
+    settings = f'[deployment]\nwire = "{url}"\ndirectory = "data"\nprefix = "{prefix}"\n{secrets}\n'
     text = CLOUD.replace('path = "api!eu"\n', f'path = "api!eu"\n{of_eu}\n')
     return str(write_cloud(directory, f"{text}\n{settings}"))
 
@@ -73,7 +75,7 @@ def users(broker: OwnRabbitMQ) -> dict[str, str]:
 
 def test_a_file_is_written_for_a_broker_elsewhere(broker: OwnRabbitMQ, tmp_path: Path, run: Run) -> None:
     """It can be imported there, and what was exported there is compared; nothing but the file is touched here."""
-    config = write(tmp_path, broker.url.replace("guest:guest", "other:other"), secrets='secrets = "others"')
+    config = write(tmp_path, broker.url.replace("guest:guest", "other:other"), prefix=f"{PREFIX}-file")
     to, found = tmp_path / "needed.json", tmp_path / "found.json"
     code, out, _ = run("broker", "apply", "--config", config, "--to", str(to))
     assert (code, "import it there with: rabbitmqctl import_definitions needed.json" in out) == (0, True)
