@@ -126,6 +126,13 @@ class OwnService(ABC):
             process.wait()
         self.processes.clear()
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to all its processes and theirs: SIGSTOP lets it hang, SIGCONT lets it go on."""
+        for process in self.processes:
+            for pid in (process.pid, *_children(process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
     def wipe(self) -> None:
         """Throw its data away."""
         assert not self.processes, "stop or kill it first"

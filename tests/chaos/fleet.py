@@ -90,6 +90,12 @@ def cloud(conductors: int) -> Cloud:
     )
 
 
+def deployment_of(url: str, directory: Path, *, conductors: int) -> Deployment:
+    """Describe a deployment of that cloud, with names of its own."""
+    prefix = f"cellferry-chaos-{SystemIds().new()[-5:].hex()}"
+    return Deployment(cloud=cloud(conductors), wire=url, directory=directory, prefix=prefix)
+
+
 class Keeper:
     """Starts again what died."""
 
@@ -273,16 +279,15 @@ class Fleet:
 
 
 @asynccontextmanager
-async def afloat(url: str, directory: Path, *, conductors: int, warn: Callable[[str], None]) -> AsyncGenerator[Fleet]:
-    """Bring a deployment up, and leave nothing of it behind."""
-    made = Deployment(
-        cloud=cloud(conductors), wire=url, directory=directory, prefix=f"cellferry-chaos-{SystemIds().new()[-5:].hex()}"
-    )
+async def afloat(
+    made: Deployment, *, warn: Callable[[str], None], program: tuple[str, ...] = VICTIM
+) -> AsyncGenerator[Fleet]:
+    """Bring a deployment up, each actor a process of `program`, and leave nothing of it behind."""
     async with swept(made, is_kept=False, warn=warn) as sweep, open_parts(made, MemoryEvents()) as parts:
         sweep.has_wire = True
         keeper = Keeper()
         async with anyio.create_task_group() as tasks:
-            children = Children(made, made.tasks(), program=VICTIM, keep=keeper.keep)
+            children = Children(made, made.tasks(), program=program, keep=keeper.keep)
             await children.start(tasks, parts.ports.events)
             async with user(parts) as post:
                 client = Client(post, incarnation=parts.ports.ids.new().hex())
@@ -290,6 +295,6 @@ async def afloat(url: str, directory: Path, *, conductors: int, warn: Callable[[
                 await provide(client, made.cloud, parts.site.images)
                 yield Fleet(
                     deployment=made, observed=await parts.observed(), parts=parts, post=post, client=client,
-                    traps=Traps(directory), keeper=keeper,
+                    traps=Traps(made.directory), keeper=keeper,
                 )  # fmt: skip
             tasks.cancel_scope.cancel()

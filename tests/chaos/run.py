@@ -13,7 +13,7 @@ import anyio
 import attrs
 
 from tests.actors.cli.clouds import MARK, processes
-from tests.chaos.fleet import afloat
+from tests.chaos.fleet import afloat, deployment_of
 from tests.chaos.lives import CONDUCTOR, LIVES, Life, Reference, Trial
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class Run:
         number = 0
         while number == 0 or (self._queues and not self._is_over(deadline_s)):
             directory = self._directory / f"{lane}-{number}"
-            async with afloat(self._url, directory, conductors=self._conductors, warn=self._tell) as fleet:
+            made = deployment_of(self._url, directory, conductors=self._conductors)
+            async with afloat(made, warn=self._tell) as fleet:
                 if lane == 0 and number == 0:
                     await self._learn(fleet, choose)
                 await self._is_known.wait()
