@@ -39,8 +39,8 @@ def line(result: Result) -> str:
     """Tell of a disaster in one line, and of what is wrong in a line each."""
     ended = ", ".join(f"{count} {how}" for how, count in sorted(result.ended.items()))
     said = (
-        f"{result.disaster}: {result.in_flight} in flight, {result.during} ended in {result.lasted_s:.0f} s, all at rest"
-        f" {result.terminal_s:.1f} s after; {ended}"
+        f"{result.disaster}: {result.in_flight} in flight, {result.during} ended in {result.lasted_s:.0f} s,"
+        f" all at rest {result.terminal_s:.1f} s after; {ended}"
     )
     return "\n".join([said, *(f"  {problem}" for problem in result.problems)])
 

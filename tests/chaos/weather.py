@@ -177,9 +177,11 @@ class Weather:
             problems += [f"{user.server} is not at rest: {await self._why(user)}" for user in late]
             tasks.cancel_scope.cancel()
         problems += await self._judged()
+        deaths = self._fleet.keeper.deaths - deaths
+        problems += [f"{deaths} processes of the deployment died"] if deaths else []
         return Result(
-            disaster=name, ended=dict(self._ended() - before), in_flight=in_flight, during=during, lasted_s=healed_s - struck_s,
-            terminal_s=terminal_s, deaths=self._fleet.keeper.deaths - deaths, problems=tuple(problems),
+            disaster=name, ended=dict(self._ended() - before), in_flight=in_flight, during=during,
+            lasted_s=healed_s - struck_s, terminal_s=terminal_s, deaths=deaths, problems=tuple(problems),
         )  # fmt: skip
 
     def _ended(self) -> Counter[str]:
