@@ -12,7 +12,8 @@ from cattrs.preconf.json import JsonConverter, make_converter
 from actors.accounts import MEMORY, Accounts
 from actors.kernel.ports import Queue
 from actors.ops.checks import SettingsError, check_url
-from actors.ops.settings import BROKERS, STORES, Cloud
+from actors.ops.links import BROKERS, STORES
+from actors.ops.settings import Cloud
 from actors.store.schemas import schema_name
 from actors.wire.topology import dead_letter_queue
 from protocol.cell_path import CellPath, host_mailbox, replies_of
