@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -12,8 +13,9 @@ from cattrs.preconf.json import JsonConverter, make_converter
 from actors.accounts import MEMORY, Accounts
 from actors.kernel.ports import Queue
 from actors.ops.checks import SettingsError, check_url
-from actors.ops.settings import BROKERS, STORES, Cloud
-from actors.store.schemas import schema_name
+from actors.ops.links import BROKERS, STORES
+from actors.ops.settings import Cloud
+from actors.store.schemas import ROOT, schema_name
 from actors.wire.topology import dead_letter_queue
 from protocol.cell_path import CellPath, host_mailbox, replies_of
 
@@ -50,6 +52,20 @@ class Task:
     def mailbox(self) -> str:
         """Name the mailbox that its actor reads."""
         return host_mailbox(self.host) if self.host else self.duty.value
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where the store of a role is: in a file, or in a schema of a PostgreSQL database; and of which kind it is."""
+
+    kind: str
+    path: Path | None = None
+    url: str = attrs.field(default="", repr=False)
+    schema: str = ""
+
+    def __str__(self) -> str:
+        """Name it, without what is secret."""
+        return str(self.path or f"{urlsplit(self.url).hostname}{urlsplit(self.url).path}/{self.schema}")
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +106,15 @@ class Deployment:
     def store_of(self, cell: CellPath) -> str:
         """Give the URL of a cell's stores, or the word for files."""
         return self.cloud.cell(cell).store or self.store
+
+    def place_of(self, task: Task) -> Place:
+        """Tell where the store of a role is, which its replicas share."""
+        duty, url = task.duty, self.store_of(task.cell)
+        kind = ROOT if duty is Duty.CELL and task.cell == self.cloud.root else duty.value
+        if url == SQLITE or duty is Duty.HOST:
+            below = self.directory / ("hosts" if task.host else "stores") / (task.host or str(task.cell))
+            return Place(kind=kind, path=below / f"{duty}.sqlite")
+        return Place(kind=kind, url=url, schema=self.schema("" if duty is Duty.CELL else duty, task.cell))
 
     def schema(self, name: str, cell: CellPath) -> str:
         """Name the schema of an actor's tables in a PostgreSQL database; the cell's own actor has no name."""

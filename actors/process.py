@@ -15,7 +15,7 @@ from actors.accounts import CLIENT, MEMORY, Wires, open_wire
 from actors.assembly import Member, Ports
 from actors.cell.gate import Guard
 from actors.compute.drivers.disk import read_page
-from actors.deployment import DRAIN_S_MAX, SQLITE, Deployment, Duty, Task
+from actors.deployment import DRAIN_S_MAX, Deployment, Duty, Task
 from actors.kernel.ports import Events, Store
 from actors.kernel.post import Post
 from actors.observing import PARTNERS, Observed, ObservedHost
@@ -23,9 +23,10 @@ from actors.ops import plugins
 from actors.ops.inventory import host_record, tree_rules
 from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from actors.sites import MemorySite, ProcessSite, Site
+from actors.store.kinds import KINDS
 from actors.store.postgresql import open_postgresql
+from actors.store.revisions import prepare
 from actors.store.sqlite import open_sqlite
-from actors.store.tables import CELL_TABLES, CONDUCTOR_TABLES, HOST_TABLES, ROOT_TABLES, partner_tables
 from protocol.cell_path import CellPath
 from protocol.truth import VolumeTruth
 
@@ -59,20 +60,14 @@ class Stores:
         return self._opened[task]
 
     async def _open(self, task: Task) -> Store:
-        deployment, duty = self._deployment, task.duty
-        if duty is Duty.HOST:
-            metadata = HOST_TABLES
-        elif duty is Duty.CELL:
-            metadata = ROOT_TABLES if task.cell == deployment.cloud.root else CELL_TABLES
-        else:
-            metadata = CONDUCTOR_TABLES if duty is Duty.CONDUCTOR else partner_tables(*PARTNERS[duty])
-        url = deployment.store_of(task.cell)
-        if url == SQLITE or duty is Duty.HOST:
-            path = deployment.directory / ("hosts" if task.host else "stores") / (task.host or str(task.cell))
-            path.mkdir(parents=True, exist_ok=True)
-            return await self._stack.enter_async_context(open_sqlite(path / f"{duty}.sqlite", metadata))
-        schema = deployment.schema("" if duty is Duty.CELL else duty, task.cell)
-        return await self._stack.enter_async_context(open_postgresql(url, schema, metadata=metadata))
+        place = self._deployment.place_of(task)
+        metadata = KINDS[place.kind]
+        ready = prepare(metadata, store=str(place))
+        if place.path is not None:
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+            return await self._stack.enter_async_context(open_sqlite(place.path, metadata, prepare=ready))
+        opening = open_postgresql(place.url, place.schema, metadata=metadata, prepare=ready)
+        return await self._stack.enter_async_context(opening)
 
 
 @attrs.frozen(kw_only=True)

@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "broker": at("actors.cli.brokers", "broker", "Give brokers the users, rights and queues that a tree needs."),
     "call": at("actors.cli.calling", "call", "Send a request by hand, and show the answer."),
     "cell": at("actors.cli.cells", "cell", "Look at the tree of cells; add, change and remove them."),
+    "config": at("actors.cli.configs", "config", "Show, check and write files of settings."),
+    "db": at("actors.cli.databases", "db", "Upgrade, check and back up databases."),
     "dead-letters": at("actors.cli.dead_letters", "dead_letters", "Look at messages that could not be taken."),
     "demo": at("actors.cli.demo", "demo", "Ferry three servers between cells, and show it."),
     "gather": at("actors.cli.calling", "gather", "Ask every cell of the tree, and show each answer."),

@@ -11,7 +11,7 @@ from actors.ops.checks import SettingsError
 from actors.ops.settings import Cloud
 
 if TYPE_CHECKING:
-    from actors.ops.settings import HostSettings
+    from actors.ops.sections import HostSettings
     from protocol.cell_path import CellPath
     from protocol.records import Flavor
 

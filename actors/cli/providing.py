@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.client import Client
-    from actors.ops.settings import Cloud, ImageSettings, VolumeSettings
+    from actors.ops.sections import ImageSettings, VolumeSettings
+    from actors.ops.settings import Cloud
     from actors.partners.ports import ImageDigest, ImageFiles
 
 IMAGE_TEXT: Final = b"made up by cellferry. "

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from actors.cli.configuring import config_option
+from actors.cli.configuring import cloud_of, config_option
 from actors.cli.formats import Shape, shape_options, show_rows
 from actors.cli.output import console_for
 from actors.ops.plugins import check_names, install
-from actors.ops.settings import SchedulerSettings, load_cloud
+from actors.ops.sections import SchedulerSettings
 from protocol.scheduling import FILTERS, MULTIPLIERS, WEIGHERS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def scheduler() -> None:
 def list_(*, config: Path | None, shape: Shape) -> None:
     """List the cell filters and weighers that are installed here, and which of them a file's cells use."""
     install()
-    settings = SchedulerSettings() if config is None else load_cloud(config).scheduler
+    settings = SchedulerSettings() if config is None else cloud_of(config).scheduler
     check_names(settings.filters, settings.multipliers)
     show_rows(console_for(sys.stdout), rows(settings), shape, usual=LISTED)
 

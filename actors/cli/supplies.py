@@ -13,7 +13,7 @@ from actors.cli.imaging import list_images
 from actors.cli.providing import add_image, add_volume
 from actors.cli.speaking import Session, speak
 from actors.ops.checks import SettingsError
-from actors.ops.settings import VolumeSettings
+from actors.ops.sections import VolumeSettings
 from actors.partners.files import FileImages
 
 if TYPE_CHECKING:

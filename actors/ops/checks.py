@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -27,21 +27,38 @@ class SettingsError(CellferryError):
     what: str
 
 
-def name(_settings: object, field: attrs.Attribute[str], text: str) -> None:
-    """Refuse what is no name."""
-    try:
-        CellPath((text,))  # A host's, an image's and a volume's name obey the rule for one name of a path.
-    except InvalidName:
-        raise SettingsError(where=field.name, what=f"{text!r} is no name; {NAME_RULE}") from None
+class _Name:
+    allowed: Final = "a lower-case letter or digit, then up to 62 of a-z, 0-9, '.', '_' and '-'"
+
+    def __call__(self, _settings: object, field: attrs.Attribute[str], text: str) -> None:
+        try:
+            CellPath((text,))  # A host's, an image's and a volume's name obey the rule for one name of a path.
+        except InvalidName:
+            raise SettingsError(where=field.name, what=f"{text!r} is no name; {NAME_RULE}") from None
 
 
-def amount(most: int, *, least: int = 1) -> Callable[[object, attrs.Attribute[int], int], None]:
-    """Make a validator of whole numbers from `least` to `most`."""
+#: Refuses what is no name of a host, an image or a volume.
+name: Final = _Name()
 
-    def check(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-        check_amount(field.name, value, least=least, most=most)
 
-    return check
+@attrs.frozen
+class Amount:
+    """A validator of whole numbers from `least` to `most`."""
+
+    most: int
+    least: int = attrs.field(default=1, kw_only=True)
+
+    def __call__(self, _settings: object, field: attrs.Attribute[int], value: int) -> None:
+        """Refuse what is none."""
+        check_amount(field.name, value, least=self.least, most=self.most)
+
+    @property
+    def allowed(self) -> str:
+        """Say what may be."""
+        return f"from {self.least:,} to {self.most:,}"
+
+
+amount: Final = Amount
 
 
 def check_amount(where: str, value: int, *, least: int = 1, most: int = AMOUNT_MAX) -> None:
@@ -61,32 +78,66 @@ def check_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
         raise SettingsError(where=where, what=f"it must be a URL like {schemes[0]}://USER:PASSWORD@HOST:PORT/NAME")
 
 
-def url(schemes: tuple[str, ...]) -> Callable[[object, attrs.Attribute[str | None], str | None], None]:
-    """Make a validator of URLs by these schemes; None is none."""
+@attrs.frozen
+class Url:
+    """A validator of URLs by these schemes; None is none."""
 
-    def check(_settings: object, field: attrs.Attribute[str | None], url: str | None) -> None:
-        if url is not None:
-            check_url(field.name, url, schemes)
+    schemes: tuple[str, ...]
 
-    return check
+    def __call__(self, _settings: object, field: attrs.Attribute[Any], value: str | None) -> None:
+        """Refuse what is none."""
+        if value is not None:
+            check_url(field.name, value, self.schemes)
 
-
-def seconds(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-    """Refuse what is no whole number of seconds; 0 is one."""
-    if value:
-        check_amount(field.name, value)
-
-
-def weight(_settings: object, field: attrs.Attribute[int], value: int) -> None:
-    """Refuse what is no weight: it may be negative."""
-    if abs(value) > AMOUNT_MAX:
-        raise SettingsError(where=field.name, what=f"it must be from -{AMOUNT_MAX} to {AMOUNT_MAX}, and is {value}")
+    @property
+    def allowed(self) -> str:
+        """Say what may be."""
+        return f"a URL by {' or '.join(self.schemes)}"
 
 
-def number(_settings: object, field: attrs.Attribute[float], value: float) -> None:
-    """Refuse what is no number that one can reckon with."""
-    if not abs(value) <= AMOUNT_MAX:
-        raise SettingsError(where=field.name, what=f"it must be from -{AMOUNT_MAX} to {AMOUNT_MAX}, and is {value}")
+url: Final = Url
+
+
+@attrs.frozen
+class OneOf:
+    """A validator of words of which there are some."""
+
+    words: tuple[str, ...]
+    called: str
+
+    def __call__(self, _settings: object, field: attrs.Attribute[str], text: str) -> None:
+        """Refuse what is none of them."""
+        if text not in self.words:
+            raise SettingsError(where=field.name, what=f"{text!r} is none; {advice(text, self.words, of=self.called)}")
+
+    @property
+    def allowed(self) -> str:
+        """Say what may be."""
+        return f"one of {', '.join(self.words)}"
+
+
+class _Seconds:
+    allowed: Final = f"from 1 to {AMOUNT_MAX:,}, or 0"
+
+    def __call__(self, _settings: object, field: attrs.Attribute[int], value: int) -> None:
+        if value:
+            check_amount(field.name, value)
+
+
+#: Refuses what is no whole number of seconds; 0 is one.
+seconds: Final = _Seconds()
+
+
+class _Number:
+    allowed: Final = f"from -{AMOUNT_MAX:,} to {AMOUNT_MAX:,}"
+
+    def __call__(self, _settings: object, field: attrs.Attribute[Any], value: float) -> None:
+        if not abs(value) <= AMOUNT_MAX:
+            raise SettingsError(where=field.name, what=f"it must be from -{AMOUNT_MAX} to {AMOUNT_MAX}, and is {value}")
+
+
+#: Refuses what is no number that one can reckon with; it may be negative.
+number: Final = _Number()
 
 
 def capabilities(_settings: object, field: attrs.Attribute[dict[str, tuple[str, ...]]], value: object) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from actors.ops import checks
+from actors.ops.declared import about
 from protocol.healing import Healing
 
 HEAL_BATCH_MAX: Final = 1_000
@@ -16,12 +17,16 @@ HEAL_BATCH_MAX: Final = 1_000
 class MirrorSettings:
     """How the root's mirror of all servers is healed."""
 
-    #: So often each cell tells some servers again, and the root asks for some; 0: never.
-    heal_interval_s: int = attrs.field(default=60, validator=checks.seconds)
-    #: So many at a time.
-    heal_batch: int = attrs.field(default=16, validator=checks.amount(HEAL_BATCH_MAX))
-    #: A cell tells again what changed within that time.
-    heal_window_s: int = attrs.field(default=3600, validator=checks.seconds)
+    heal_interval_s: int = attrs.field(
+        default=60, validator=checks.seconds,
+        metadata=about("So often each cell tells some servers again, and the root asks for some; 0: never."),
+    )  # fmt: skip
+    heal_batch: int = attrs.field(
+        default=16, validator=checks.amount(HEAL_BATCH_MAX), metadata=about("So many servers at a time.")
+    )
+    heal_window_s: int = attrs.field(
+        default=3600, validator=checks.seconds, metadata=about("A cell tells again what changed within that time.")
+    )
 
     @property
     def healing(self) -> Healing | None:

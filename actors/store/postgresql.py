@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from actors.store.revisions import Prepare
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Call: TypeAlias = "Callable[[sqlalchemy.Connection], Any]"
@@ -48,12 +50,15 @@ class PostgresStore:
     unless its COMMIT was already on the way.  After `StoreUnavailable` it is unknown whether it was committed.
     """
 
-    def __init__(self, engine: AsyncEngine, *, schema: str, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, schema: str, waiting_max: int = WAITING_MAX, answer_s: float = ANSWER_S_MAX
+    ) -> None:  # fmt: skip
         """Take the engine over; it connects when the first transaction comes."""
         self._engine = engine
         self._name = f"{engine.url.host}/{engine.url.database}/{schema}"
         self._password = engine.url.password
         self._waiting_max = waiting_max
+        self._answer_s = answer_s
         self._waiting = 0
         self._turns = anyio.Semaphore(POOL_MAX)
         self._lone = anyio.Lock()
@@ -79,15 +84,15 @@ class PostgresStore:
             async with self._alone():
                 await self._engine.dispose()
 
-    async def create(self, schema: str, metadata: sqlalchemy.MetaData) -> None:
-        """Make the schema and the tables that are missing, one process at a time."""
+    async def create(self, schema: str, prepare: Prepare) -> None:
+        """Make the schema if it is missing, and ready what is in it, one process at a time."""
 
         def make(connection: sqlalchemy.Connection) -> None:
             # So that it sees what another process made while this one waited for the lock.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(_lock_number(schema))))
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            metadata.create_all(connection)
+            prepare(connection)
 
         await self.transact(make)
 
@@ -117,11 +122,11 @@ class PostgresStore:
     async def _try(self, call: Call) -> object:
         if self._is_closed:
             raise self._unavailable("it is closed")
-        with anyio.move_on_after(ANSWER_S_MAX) as limit:
+        with anyio.move_on_after(self._answer_s) as limit:
             async with self._connected() as connection:
                 return await self._try_on(connection, call)
         assert limit.cancelled_caught
-        raise self._unavailable(f"no answer within {ANSWER_S_MAX:g} s")
+        raise self._unavailable(f"no answer within {self._answer_s:g} s")
 
     async def _try_on(self, connection: AsyncConnection, call: Call) -> object:
         try:
@@ -154,12 +159,28 @@ class PostgresStore:
 
 @asynccontextmanager
 async def open_postgresql(
-    url: str, schema: str, *, metadata: sqlalchemy.MetaData, waiting_max: int = WAITING_MAX
-) -> AsyncIterator[PostgresStore]:
-    """Open the schema, made when missing, of the database that `url` names, with the tables of `metadata`."""
+    url: str, schema: str, *, metadata: sqlalchemy.MetaData, waiting_max: int = WAITING_MAX,
+    prepare: Prepare | None = None,
+) -> AsyncIterator[PostgresStore]:  # fmt: skip
+    """Open the schema, made when missing, of the database that `url` names.
+
+    `prepare` readies it, or makes the tables of `metadata`.
+    """
     store = PostgresStore(_create_engine(url, schema), schema=schema, waiting_max=waiting_max)
     try:
-        await store.create(schema, metadata)
+        await store.create(schema, prepare or metadata.create_all)
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def look_into_postgresql(
+    url: str, schema: str, *, answer_s: float = ANSWER_S_MAX
+) -> AsyncIterator[PostgresStore]:
+    """Open a schema as it is, whether or not it is there; one transaction may take `answer_s` seconds."""
+    store = PostgresStore(_create_engine(url, schema), schema=schema, answer_s=answer_s)
+    try:
         yield store
     finally:
         await store.close()

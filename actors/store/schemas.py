@@ -1,4 +1,4 @@
-"""How the schemas of cells are called in a PostgreSQL database."""
+"""How the schemas of cells are called in a PostgreSQL database, and the store of the root among its kinds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 SCHEMA_CHARS_MAX: Final = 63
+#: The kind of store that the cell of the root has.
+ROOT: Final = "root"
 
 
 def schema_name(prefix: str, cell: CellPath) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from actors.store.revisions import Prepare
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Call: TypeAlias = "Callable[[sqlalchemy.Connection], Any]"
@@ -40,21 +42,11 @@ WAL_TRIES_MAX: Final = 50
 MEMORY: Final = ":memory:"
 
 #: Primary result codes that speak of the file, the disk or its locks, and not of the statement.
-UNAVAILABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
+UNAVAILABLE: Final = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOTADB,
+})  # fmt: skip
 #: The low byte of an extended result code is the primary one.
 PRIMARY_CODE: Final = 0xFF
 
@@ -304,12 +296,12 @@ class SqliteStore:
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, metadata: sqlalchemy.MetaData, *, waiting_max: int = WAITING_MAX
+    path: Path, metadata: sqlalchemy.MetaData, *, waiting_max: int = WAITING_MAX, prepare: Prepare | None = None
 ) -> AsyncIterator[SqliteStore]:
-    """Open the database file at `path`, made when missing, with the tables of `metadata`."""
+    """Open the database file at `path`, made when missing; `prepare` readies it, or makes the tables of `metadata`."""
     store = SqliteStore(path, waiting_max=waiting_max)
     try:
-        await store.transact(metadata.create_all)
+        await store.transact(prepare or metadata.create_all)
         yield store
     finally:
         await store.close()

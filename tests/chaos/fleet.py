@@ -22,7 +22,8 @@ from actors.kernel.leases import slot_of
 from actors.kernel.post import Stamp
 from actors.observing import Observed, collect
 from actors.ops.events import MemoryEvents
-from actors.ops.settings import CellSettings, Cloud, HostSettings, ImageSettings, MovesSettings
+from actors.ops.sections import CellSettings, HostSettings, ImageSettings, MovesSettings
+from actors.ops.settings import Cloud
 from actors.ops.system import SystemIds
 from actors.process import SLOT, Parts, open_parts, user
 from actors.store.journal import SqlJournals

@@ -11,7 +11,8 @@ from tests.docs.failures_page import failures_page
 from tests.docs.faults_page import faults_page
 from tests.docs.nova_page import nova_page
 from tests.docs.orders_page import orders_page
-from tests.docs.reference_pages import errors_page, methods_page, settings_page, states_page
+from tests.docs.reference_pages import errors_page, methods_page, states_page
+from tests.docs.settings_page import settings_page
 from tests.docs.simulator_page import simulator_page
 from tests.docs.steps_page import steps_page
 

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-import attrs
-
-from actors.ops import checks, settings
-from actors.ops.healing import MirrorSettings
-from actors.ops.links import DeploymentSettings, LinkSettings
-from actors.ops.reclaiming import ServersSettings
-from actors.ops.settings import (
-    CellSettings,
-    Cloud,
-    HostSettings,
-    ImageSettings,
-    MovesSettings,
-    ReportsSettings,
-    SchedulerSettings,
-    TreeSettings,
-    VolumeSettings,
-)
 from protocol.errors import CODES, argument_types
 from protocol.methods import METHODS
-from protocol.records import Flavor
 from protocol.reference import OTHERWISE
 from protocol.requests import Request
 from protocol.states import (
@@ -178,112 +159,3 @@ def errors_page() -> str:
         ]
         parts.extend([f"## {module}", table(("Code", "Class", "Retryable", "Text", "Arguments", "Means"), rows)])
     return page("Errors", ERRORS_INTRO, *parts)
-
-
-# --- settings ----------------------------------------------------------------------------------------------
-
-SETTINGS_INTRO: Final = """
-The settings of a cloud are one TOML file; `deploy/demo.toml` is one, and
-[how to write your own](../how-to/write-a-cloud-file.md) explains it. Lists of tables are written `[[cells]]`,
-`[[hosts]]` and so on, one above each entry. A key that is not named here is refused, with its path.
-"""
-
-#: The tables of the file, with what one entry of each is made of, in the order of their fields.
-TABLES: Final[Mapping[str, type[attrs.AttrsInstance]]] = {
-    "": Cloud,
-    "cells": CellSettings,
-    "hosts": HostSettings,
-    "flavors": Flavor,
-    "images": ImageSettings,
-    "volumes": VolumeSettings,
-    "moves": MovesSettings,
-    "servers": ServersSettings,
-    "tree": TreeSettings,
-    "reports": ReportsSettings,
-    "scheduler": SchedulerSettings,
-    "mirror": MirrorSettings,
-    "deployment": DeploymentSettings,
-    "links": LinkSettings,
-}
-LIMITS: Final = {
-    "cells": "CELLS_MAX",
-    "hosts": "HOSTS_MAX",
-    "flavors": "OTHERS_MAX",
-    "images": "OTHERS_MAX",
-    "volumes": "OTHERS_MAX",
-}
-LISTS: Final = frozenset({*LIMITS, "links"})
-
-
-def settings_page() -> str:
-    """Write the page of settings, a section for each table of the file."""
-    parts = []
-    for name, cls in TABLES.items():
-        title = "## The file" if not name else f"## `[[{name}]]`" if name in LISTS else f"## `[{name}]`"
-        limit = f" At most {getattr(settings, LIMITS[name]):,} of them." if name in LIMITS else ""
-        parts.extend([title, f"{_first_line(cls)}{limit}", table(("Key", "Type", "Default"), _settings(cls))])
-    rules = [
-        f"A name of a host, image or volume: {checks.NAME_RULE}.",
-        f"Amounts are whole numbers from 1 to {checks.AMOUNT_MAX:,}.",
-        f"An image has at most {settings.IMAGE_BYTES_MAX:,} bytes.",
-        f"`driver` is one of {listed(settings.DRIVERS)}.",
-        f"`conductors`, from 1 to {settings.CONDUCTORS_MAX}: so many replicas of the conductor run at once.",
-        f"`replicas` of a cell, from 1 to {settings.REPLICAS_MAX}: so many of its actor and link share the work.",
-        f"`broker` and `wire` are URLs by {listed(settings.BROKERS)}, `store` is one by {listed(settings.STORES)}.",
-        "`confirm_after_s`: so long after it is done a move is confirmed that nobody has settled; 0: never.",
-        "`reclaim_after_s`: so long after it was softly deleted a server is deleted for good; 0: never.",
-        f"`cross_cell`: whose moves may leave their cell, one of {listed(settings.CROSSERS)}.",
-        "`own_cell_weight`: positive prefers hosts of the own cell, negative others, 0 neither.",
-        '`capabilities` of a cell: a list of values for each name, as in `{os = ["linux"]}`.',
-        "`weight_offset` is added to what a cell weighs when one is chosen; its room counts `weight_scale` times.",
-        "`announce_s`: so often a cell tells its parent what it has; 0: only when it is asked, or there is news.",
-        "`mute_child_s`: a cell unheard for so long is mute; 0: never.",
-        "`reserve_percent`, from 0 to 100: so much of each host is kept back when servers that fit are counted.",
-        "`look_s`: so soon a change of neighbours in the running deployment is taken up; 0: never.",
-        "Of `[reports]` each is a number of seconds; 0 switches it off.",
-        "`filters` and `multipliers` name what `cellferry scheduler list` lists.",
-        "`retries` and `retry_delay_s`: so often, and so long after the last time, a new server is tried again.",
-        "`enabled = false` under `[scheduler]`: the host with most memory left is chosen, wherever it is.",
-        "`[deployment]` is for `cellferry run` and what speaks to it; `cellferry demo` has options instead.",
-        "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
-        f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
-    ]
-    return page("Settings", SETTINGS_INTRO, *parts, "## Rules", "\n".join(f"- {rule}" for rule in rules))
-
-
-def _settings(cls: type[attrs.AttrsInstance]) -> Iterable[tuple[str, ...]]:
-    for field in attrs.fields(cls):
-        is_table = field.name in TABLES
-        default = "required" if field.default is attrs.NOTHING else _default(field.default)
-        kind = "tables" if field.name in LISTS else "table" if is_table else _type(field.type)
-        yield code(field.name), kind, default
-
-
-TABLE: Final = "dict[str, tuple[str, ...]]"
-MODULES: Final = re.compile(r"\b(?:\w+\.)+(?=\w)")
-
-
-def _type(kind: Any) -> str:
-    # The same whether or not somebody has resolved the class's annotations, and without the modules of names.
-    plain = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    name = MODULES.sub("", plain)
-    words = {
-        "str": "text",
-        "int": "whole number",
-        "CellPath": "cell path",
-        "str | None": "text",
-        "float": "number",
-        "bool": "yes or no",
-        "tuple[str, ...]": "list of texts",
-        "dict[str, float]": "table of numbers",
-        TABLE: "table of lists",
-    }
-    return words.get(str(kind), words.get(name, name))
-
-
-def _default(value: object) -> str:
-    if attrs.has(type(value)):
-        return "its own defaults"
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]  # attrs declares its class as a function
-        return "none"
-    return "none" if value in (None, ()) else "empty" if value == "" else code(str(value))

@@ -11,7 +11,8 @@ import pytest
 from actors.cli.schedulers import rows
 from actors.ops.checks import SettingsError
 from actors.ops.plugins import FILTER_GROUP, TABLES, WEIGHER_GROUP, check_names, install
-from actors.ops.settings import SchedulerSettings, parse_cloud
+from actors.ops.sections import SchedulerSettings
+from actors.ops.settings import parse_cloud
 from protocol.cell_path import CellPath
 from protocol.records import Flavor
 from protocol.scheduling import FILTERS, WEIGHERS, Asked, Candidate, Scheduler

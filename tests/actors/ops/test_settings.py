@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.ops.checks import SettingsError
-from actors.ops.settings import load_cloud, parse_cloud
+from actors.ops.settings import examine, load_cloud, parse_cloud
 from protocol.cell_path import CellPath
 from protocol.healing import Healing
 from protocol.moves.crossing import Crossers, Crossing
@@ -114,7 +114,7 @@ def test_a_message_names_the_file(tmp_path: Path) -> None:
     """Whoever has several files is told which one is wrong."""
     path = tmp_path / "mine.toml"
     path.write_text(CLOUD.replace("vcpus = 8", "vcpus = 0", 1))
-    with pytest.raises(SettingsError, match=r"mine\.toml: hosts\[0\]\.vcpus"):
+    with pytest.raises(SettingsError, match=r"mine\.toml:16: hosts\[0\]\.vcpus"):
         load_cloud(path)
 
 
@@ -123,6 +123,25 @@ def test_hosts_in_one_cell_alone_are_refused() -> None:
     text = CLOUD.replace('cell = "api!us"', 'cell = "api!eu"').replace('cell = "api!eu!eu-1"', 'cell = "api!eu"')
     with pytest.raises(SettingsError, match="hosts are in 1 cell"):
         parse_cloud(text.encode())
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Unknown keys, wrong types, values out of range, and what does not fit together, each once, with its line."""
+    text = CLOUD.replace("vcpus = 8\nmemory_mb = 16384", "vcpus = 0\nmemory_mb = true", 1)
+    text = text.replace('path = "api!us"', 'path = "api!us"\nreplicas = 17\ncolour = 3')
+    text = text.replace('name = "small"', 'name = "tiny"')
+    (tmp_path / "mine.toml").write_text(text)
+    reading = examine(tmp_path / "mine.toml")
+    assert reading.cloud is None
+    found = {problem.where.removeprefix(f"{tmp_path}/"): problem.what for problem in reading.problems}
+    assert found == {
+        "mine.toml:13: cells[3].colour": "unknown key; known keys are path, availability_zone, capabilities, "
+        "weight_offset, weight_scale, broker, store, replicas",
+        "mine.toml:12: cells[3].replicas": "it must be from 1 to 16, and is 17",
+        "mine.toml:18: hosts[0].vcpus": "it must be from 1 to 2147483647, and is 0",
+        "mine.toml:19: hosts[0].memory_mb": "a whole number is expected, and True is none",
+        "mine.toml:40: flavors[1].name": "tiny is there already, as flavors[0]; rename or remove one",
+    }
 
 
 @given(content=st.binary(max_size=200) | st.text(alphabet="[]=\"'#.\n a1{},", max_size=60).map(str.encode))
