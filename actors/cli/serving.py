@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import attrs
 
 from actors.cli.children import READY, Children
 from actors.cli.failures import within
 from actors.cli.providing import provide
 from actors.client import Client
+from actors.kernel.supervisor import supervise
 from actors.process import open_parts, run_tasks, user
+from actors.seeing import seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskStatus
 
     from actors.deployment import Deployment, Task
     from actors.kernel.ports import Events
+    from actors.ops.health import Health
     from actors.process import Parts
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
 HOSTS_S_MAX: Final = 60.0
-
-
-class LoggedEvents:
-    """Writes events to standard error, which is the process's log."""
-
-    def emit(self, event: str, /, **fields: object) -> None:
-        """Write one event as one line."""
-        print(event, *(f"{name}={value!r}" for name, value in fields.items()), file=sys.stderr, flush=True)
 
 
 def read_line() -> bytes:
@@ -57,9 +52,16 @@ async def serve_child(
         stop = _Stop(watching.cancel_scope)
         watching.start_soon(_until_orphaned, watching.cancel_scope)
         await watching.start(_until_signalled, stop)
-        async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
+        place = 1 + deployment.tasks().index(task)
+        async with (
+            seen(deployment, (task,), place=place) as seeing,
+            opening(deployment, seeing.events) as parts,
+            run_tasks(attrs.evolve(parts, health=seeing.health), (task,)),
+        ):
+            seeing.events.emit("process_ready", process=seeing.process)
             os.write(1, READY)
             await stop.wanted()
+            seeing.events.emit("process_draining", process=seeing.process)
         watching.cancel_scope.cancel()
 
 
@@ -70,12 +72,17 @@ async def serve(
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
         await watching.start(_until_signalled, stop)
-        opening = open_parts(deployment, LoggedEvents(), needed={task.cell for task in tasks})
-        async with opening as parts, _running(parts, tasks, has_processes=has_processes):
+        async with AsyncExitStack() as stack:
+            seeing = await stack.enter_async_context(seen(deployment, tasks))
+            opening = open_parts(deployment, seeing.events, needed={task.cell for task in tasks})
+            parts = attrs.evolve(await stack.enter_async_context(opening), health=seeing.health)
+            await stack.enter_async_context(_running(parts, tasks, has_processes=has_processes))
             if tasks == deployment.tasks():
                 await _settle(parts)
+            seeing.events.emit("process_ready", process=seeing.process)
             ready()
             await stop.wanted()
+            seeing.events.emit("process_draining", process=seeing.process)
         watching.cancel_scope.cancel()
 
 
@@ -86,9 +93,18 @@ async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool
             yield
         return
     async with anyio.create_task_group() as group:
-        await Children(parts.deployment, tasks).start(group, parts.ports.events)
+        assert parts.health is not None, "who watches them is watched"
+        keep = partial(_keep, parts.health)
+        await Children(parts.deployment, tasks, keep=keep).start(group, parts.ports.events)
         yield
         group.cancel_scope.cancel()
+
+
+async def _keep(
+    health: Health, name: str, run: Callable[..., Coroutine[Any, Any, None]], events: Events, *,
+    task_status: TaskStatus[None],
+) -> None:  # fmt: skip
+    await supervise(name, health.watched(name, run), events, task_status=task_status)
 
 
 async def _settle(parts: Parts) -> None:

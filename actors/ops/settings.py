@@ -17,6 +17,7 @@ from actors.ops.checks import SettingsError
 from actors.ops.healing import BY_DEFAULT, MirrorSettings
 from actors.ops.links import DeploymentSettings, LinkSettings, check_links
 from actors.ops.reclaiming import KEPT, ServersSettings
+from actors.ops.watching import NO_HTTP, USUAL_LOG, HttpSettings, LogSettings
 from protocol.cell_path import CellPath
 from protocol.errors import InvalidName
 from protocol.messages.orders import BANDWIDTH_KBPS_MAX
@@ -174,6 +175,8 @@ class Cloud:
     scheduler: SchedulerSettings = SchedulerSettings()
     reports: ReportsSettings = ReportsSettings()
     mirror: MirrorSettings = BY_DEFAULT
+    log: LogSettings = USUAL_LOG
+    http: HttpSettings = NO_HTTP
     deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from actors.ops import checks, settings
+from actors.ops import checks, settings, watching
 from actors.ops.healing import MirrorSettings
 from actors.ops.links import DeploymentSettings, LinkSettings
 from actors.ops.reclaiming import ServersSettings
@@ -25,6 +25,7 @@ from actors.ops.settings import (
     TreeSettings,
     VolumeSettings,
 )
+from actors.ops.watching import HttpSettings, LogSettings
 from protocol.errors import CODES, argument_types
 from protocol.methods import METHODS
 from protocol.records import Flavor
@@ -202,6 +203,8 @@ TABLES: Final[Mapping[str, type[attrs.AttrsInstance]]] = {
     "reports": ReportsSettings,
     "scheduler": SchedulerSettings,
     "mirror": MirrorSettings,
+    "log": LogSettings,
+    "http": HttpSettings,
     "deployment": DeploymentSettings,
     "links": LinkSettings,
 }
@@ -244,6 +247,10 @@ def settings_page() -> str:
         "`filters` and `multipliers` name what `cellferry scheduler list` lists.",
         "`retries` and `retry_delay_s`: so often, and so long after the last time, a new server is tried again.",
         "`enabled = false` under `[scheduler]`: the host with most memory left is chosen, wherever it is.",
+        f"`level` of the log is one of {listed(watching.LEVELS)}, `format` one of {listed(watching.FORMATS)}.",
+        "`port` under `[http]`: where a process tells its metrics and health; 0: nowhere.",
+        "With `--processes` it is the parent's: its children have those behind it, in the order of the start.",
+        "`sample_s`: so often is counted what only stores and hypervisors know.",
         "`[deployment]` is for `cellferry run` and what speaks to it; `cellferry demo` has options instead.",
         "Cells make one tree: one root, and a parent for every other one. Paths and names are there once.",
         f"Hosts are in {settings.HOST_CELLS_MIN} cells at least, else there is nowhere to ferry to.",
