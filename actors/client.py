@@ -78,13 +78,14 @@ class Client:
 
     async def _insist(self, to: Address, request: Request[R], stamp: Stamp, *, budget_s: float = ORDER_BUDGET_S) -> R:
         since_s = anyio.current_time()
-        while True:
-            try:
-                return await self._post.call(to, request, stamp=stamp, budget_s=budget_s)
-            except CellferryError as error:
-                if not error.is_retryable or anyio.current_time() - since_s > PATIENCE_S:
-                    raise
-            await anyio.sleep(PAUSE_S)
+        with self._post.events.traces.opening(type(request).METHOD.name):
+            while True:
+                try:
+                    return await self._post.call(to, request, stamp=stamp, budget_s=budget_s)
+                except CellferryError as error:
+                    if not error.is_retryable or anyio.current_time() - since_s > PATIENCE_S:
+                        raise
+                await anyio.sleep(PAUSE_S)
 
     async def follow(self, accepted: Accepted) -> AsyncGenerator[StepNews | Progress, None]:
         """Give each new entry of a conversation's journal as it comes, and at its end the whole progress."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 import attrs
+from anyio.abc import TaskGroup
 
 from actors import assembly
 from actors.accounts import CLIENT, MEMORY, Wires, open_wire
@@ -16,14 +17,18 @@ from actors.assembly import Member, Ports
 from actors.cell.gate import Guard
 from actors.compute.drivers.disk import read_page
 from actors.deployment import DRAIN_S_MAX, Deployment, Duty, Task
-from actors.kernel.ports import Events, Store
+from actors.kernel.metrics import BROKER_UP, Meters
+from actors.kernel.ports import Events, Store, Wire
 from actors.kernel.post import Post
 from actors.observing import PARTNERS, Observed, ObservedHost
 from actors.ops import plugins
+from actors.ops.health import Health
 from actors.ops.inventory import host_record, tree_rules
 from actors.ops.system import SystemClock, SystemIds, SystemRandom
+from actors.sampling import Sampled, Sampler, broker_findings
 from actors.sites import MemorySite, ProcessSite, Site
 from actors.store.kinds import KINDS
+from actors.store.metered import MeteredStore
 from actors.store.postgresql import open_postgresql
 from actors.store.revisions import prepare
 from actors.store.sqlite import open_sqlite
@@ -46,9 +51,10 @@ def site_of(deployment: Deployment) -> Site:
 class Stores:
     """The stores of a deployment, each opened when it is first asked for."""
 
-    def __init__(self, deployment: Deployment, stack: AsyncExitStack) -> None:
+    def __init__(self, deployment: Deployment, stack: AsyncExitStack, meters: Meters) -> None:
         """Open nothing yet; what will be opened is closed with the stack."""
         self._deployment = deployment
+        self._meters = meters
         self._stack = stack
         self._opened: dict[Task, Store] = {}
 
@@ -65,9 +71,10 @@ class Stores:
         ready = prepare(metadata, store=str(place))
         if place.path is not None:
             place.path.parent.mkdir(parents=True, exist_ok=True)
-            return await self._stack.enter_async_context(open_sqlite(place.path, metadata, prepare=ready))
+            file = await self._stack.enter_async_context(open_sqlite(place.path, metadata, prepare=ready))
+            return MeteredStore(file, "sqlite", self._meters)
         opening = open_postgresql(place.url, place.schema, metadata=metadata, prepare=ready)
-        return await self._stack.enter_async_context(opening)
+        return MeteredStore(await self._stack.enter_async_context(opening), "postgresql", self._meters)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +86,7 @@ class Parts:
     stores: Stores
     site: Site
     wires: Wires
+    health: Health | None = None  # None: nobody asks how this process stands.
 
     async def members(self, task: Task) -> tuple[Member, ...]:
         """Make the actors of a role."""
@@ -173,9 +181,8 @@ async def open_parts(
         ports = Ports(
             wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT
         )  # fmt: skip
-        yield Parts(
-            deployment=deployment, ports=ports, stores=Stores(deployment, stack), site=site_of(deployment), wires=wires
-        )  # fmt: skip
+        stores = Stores(deployment, stack, events.meters)
+        yield Parts(deployment=deployment, ports=ports, stores=stores, site=site_of(deployment), wires=wires)
 
 
 @asynccontextmanager
@@ -184,13 +191,52 @@ async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Non
     scheduler = parts.deployment.cloud.scheduler
     plugins.install()
     plugins.check_names(scheduler.filters, scheduler.multipliers)
-    members = [member for task in tasks for member in await parts.members(task)]
+    members = [_watched(member, task, parts.health) for task in tasks for member in await parts.members(task)]
     async with anyio.create_task_group() as group:
+        if parts.health is not None:
+            await _sample(parts, tasks, parts.health, group)
         await assembly.start(tuple(members), group, parts.ports.events)
         yield
+        if parts.health is not None:
+            parts.health.leaving()
         with anyio.move_on_after(DRAIN_S_MAX):
             await assembly.drain(tuple(members))
         group.cancel_scope.cancel()
+
+
+def _watched(member: Member, task: Task, health: Health | None) -> Member:
+    if health is None:
+        return member
+    name = f"{member.name}~{task.replica}" if task.replica else member.name
+    return attrs.evolve(member, run=health.watched(name, member.run))
+
+
+async def _sample(parts: Parts, tasks: tuple[Task, ...], health: Health, group: TaskGroup) -> None:
+    """Have counted what these roles keep, and looked after their brokers."""
+    deployment, events = parts.deployment, parts.ports.events
+    wires = {task.cell: (await parts.ports_of(task.cell, task.mailbox)).wire for task in tasks}
+    sampled = [
+        Sampled(
+            name=str(task), role=task.duty.value, store=await parts.stores.of(task),
+            is_root=task.duty is Duty.CELL and task.cell == deployment.cloud.root,
+            has_journal=task.duty is Duty.CONDUCTOR,
+            driver=parts.site.driver(task.host) if task.host else None,
+        )
+        for task in tasks if not task.replica or len(tasks) == 1
+    ]  # fmt: skip
+    sampler = Sampler(sampled, events=events, clock=parts.ports.clock, every_s=deployment.cloud.http.sample_s)
+    events.meters.watch(BROKER_UP, partial(_brokers_up, wires))
+    health.ready = [broker_findings(partial(_outages, wires)), sampler.findings]  # In place of those of a try before.
+    group.start_soon(sampler.run, name="sampler")
+
+
+def _brokers_up(wires: Mapping[CellPath, Wire]) -> dict[tuple[str, ...], float]:
+    return {(str(cell),): float(wire.outage(cell) is None) for cell, wire in wires.items()}
+
+
+def _outages(wires: Mapping[CellPath, Wire]) -> dict[str, str]:
+    found = {str(cell): wire.outage(cell) for cell, wire in wires.items()}
+    return {cell: outage.reason for cell, outage in found.items() if outage is not None}
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from actors.kernel.metrics import CHILDREN_MUTE, watched
 from actors.store.records import load, save
 from protocol.cell_path import Address, CellPath
 from protocol.draft import Changes, Draft, need
@@ -78,12 +79,17 @@ class Announcing:
             try:
                 return await self._store.transact(_configure, self._rules, self._clock.now_us())
             except StoreUnavailable as error:
-                self._post.events.emit("store_waited_for", at=str(self._post.me.cell), error=str(error))
+                self._post.events.emit("store_waited_for", cell=str(self._post.me.cell), error=str(error))
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     async def run(self) -> None:
         """Ask the children once; then tell the parent at once, whenever there is news, and now and then, for ever."""
+        here = str(self._post.me.cell)
+        with watched(self._post.events.meters, CHILDREN_MUTE, lambda: {(here,): float(len(self._mute))}):
+            await self._announce()
+
+    async def _announce(self) -> None:
         assert self._rules is not None, "nothing says when"
         most_s = self._rules.announce_s or math.inf
         has_asked, pause_s = False, PAUSE_FIRST_S
@@ -99,7 +105,7 @@ class Announcing:
                 await self._tell_capacities(seen)
             except CellferryError as error:
                 # As a cell starts its link may not be there yet.
-                self._post.events.emit("announcement_lost", at=str(self._post.me.cell), error=str(error))
+                self._post.events.emit("announcement_lost", cell=str(self._post.me.cell), error=str(error))
                 wait_s, pause_s = min(pause_s, most_s), min(2 * pause_s, PAUSE_MAX_S)
             else:
                 wait_s, pause_s = most_s, PAUSE_FIRST_S
@@ -115,9 +121,9 @@ class Announcing:
         """Name each child once when it has become mute, and once when it is heard again."""
         here = str(seen.here)
         for cell in sorted(seen.mute - self._mute):
-            self._post.events.emit("child_mute", at=here, child=cell, mute_child_s=self._mute_child_s)
+            self._post.events.emit("child_mute", cell=here, child=cell, mute_child_s=self._mute_child_s)
         for cell in sorted((self._mute - seen.mute).intersection(row.cell for row in seen.children)):
-            self._post.events.emit("child_heard_again", at=here, child=cell)
+            self._post.events.emit("child_heard_again", cell=here, child=cell)
         self._mute = seen.mute
 
     @property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.kernel.handlers import Handler
+    from actors.kernel.metrics import Readings
     from actors.kernel.ports import Connection, Events, Wire
     from actors.kernel.post import Post
     from protocol.cell_path import CellPath
@@ -53,13 +54,13 @@ class Links:
         known = self._wire.outage(neighbour)
         outage = known or Outage(since_s=anyio.current_time(), reason=_reason(error))
         self._failed[neighbour] = _Failed(outage, is_known_to_wire=known is not None)
-        self._events.emit("link_down", at=str(self._here), neighbour=str(neighbour), reason=outage.reason)
+        self._events.emit("link_down", cell=str(self._here), neighbour=str(neighbour), reason=outage.reason)
 
     def passed(self, neighbour: CellPath) -> None:
         """Note that something was sent."""
         if (failed := self._failed.pop(neighbour, None)) is not None:
             down_s = round(anyio.current_time() - failed.outage.since_s, 3)
-            self._events.emit("link_up", at=str(self._here), neighbour=str(neighbour), down_s=down_s)
+            self._events.emit("link_up", cell=str(self._here), neighbour=str(neighbour), down_s=down_s)
 
     def look(self, neighbours: Iterable[CellPath]) -> tuple[LinkState, ...]:
         """Tell how each link stands now."""
@@ -71,6 +72,11 @@ class Links:
             else LinkState(cell=neighbour, down_s=max(0.0, now_s - outage.since_s), reason=outage.reason)
             for neighbour, outage in found.items()
         )
+
+    def readings(self, neighbours: Iterable[CellPath]) -> Readings:
+        """Tell of each link whether it is up, for the figures."""
+        here = str(self._here)
+        return {(here, str(neighbour)): float(self._outage(neighbour) is None) for neighbour in neighbours}
 
     def _outage(self, neighbour: CellPath) -> Outage | None:
         if (outage := self._wire.outage(neighbour)) is not None:

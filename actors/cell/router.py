@@ -14,6 +14,7 @@ from actors.cell.gathering import Gathering, RouterPost
 from actors.cell.links import Links
 from actors.kernel.frames import take_apart
 from actors.kernel.leaving import Busy, Leaving
+from actors.kernel.metrics import ENVELOPES_RECEIVED, ENVELOPES_REFUSED, LINK_UP, known_method, watched
 from actors.kernel.periodic import every
 from actors.kernel.ports import Queue
 from actors.kernel.post import Stamp
@@ -158,6 +159,8 @@ class Router:
     @contextlib.asynccontextmanager
     async def _taking_from(self, queues: dict[Queue, CellPath | None], workers: Workers) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as consumers:
+            reading = watched(self._events.meters, LINK_UP, lambda: self._links.readings(self.neighbours.all))
+            consumers.enter_context(reading)
             for queue, via in queues.items():
                 receive = partial(self._receive, workers, via)
                 await consumers.enter_async_context(self._post.wire.consume(queue, receive, prefetch=PREFETCH))
@@ -166,7 +169,7 @@ class Router:
     async def _look(self) -> None:
         """Ask the cell now and then which neighbours there are."""
         await every(
-            self._look_s, self._read_neighbours, events=self._events, waits="neighbours_not_read", at=str(self.here)
+            self._look_s, self._read_neighbours, events=self._events, waits="neighbours_not_read", cell=str(self.here)
         )
 
     async def _read_neighbours(self) -> None:
@@ -178,10 +181,10 @@ class Router:
     def _change(self, neighbours: Neighbours) -> None:
         for cell in neighbours.all:
             if cell not in self.neighbours.all:
-                self._events.emit("neighbour_added", at=str(self.here), neighbour=str(cell))
+                self._events.emit("neighbour_added", cell=str(self.here), neighbour=str(cell))
         for cell in self.neighbours.all:
             if cell not in neighbours.all:
-                self._events.emit("neighbour_removed", at=str(self.here), neighbour=str(cell))
+                self._events.emit("neighbour_removed", cell=str(self.here), neighbour=str(cell))
         self.neighbours = neighbours
         self._changed.set()
         self._changed = anyio.Event()
@@ -194,6 +197,8 @@ class Router:
             self._post.settle(delivery, queue, forged)
             return
         envelopes, failure = take_apart(delivery.frame, partial(self._gate.admit, via=via))
+        for envelope in envelopes:
+            self._events.meters.add(ENVELOPES_RECEIVED, LINK, known_method(envelope.method))
         settle = partial(self._settle, delivery, queue, failure)
         gathers = [envelope for envelope in envelopes if isinstance(envelope, Broadcast) and envelope.call]
         for envelope in gathers:
@@ -281,9 +286,13 @@ class Router:
         self._links.passed(neighbour)
 
     async def _refuse(self, envelope: Envelope, error: CellferryError) -> None:
-        self._events.emit("message_refused", at=str(self.here), method=envelope.method, error=str(error))
+        self._note_refusal(envelope, error)
         if isinstance(envelope, Targeted | Broadcast):
             await self._post.refuse(envelope, report(error, cell=str(self.here)))
+
+    def _note_refusal(self, envelope: Envelope, error: CellferryError) -> None:
+        self._events.emit("message_refused", cell=str(self.here), method=envelope.method, error=str(error))
+        self._events.meters.add(ENVELOPES_REFUSED, known_method(envelope.method), error.code)
 
     # --- broadcasts ------------------------------------------------------------------------------------------
 
@@ -291,7 +300,7 @@ class Router:
         if envelope.call and len(self._post.gatherings) >= GATHERINGS_MAX:
             raise Overflow(what=f"the table of broadcasts of {self.here}", limit=GATHERINGS_MAX)
         if envelope.id in self._seen:
-            self._events.emit("broadcast_doubled", at=str(self.here), method=envelope.method)
+            self._events.emit("broadcast_doubled", cell=str(self.here), method=envelope.method)
             await self._answer_again(envelope)
             return
         self._seen[envelope.id] = None
@@ -328,7 +337,7 @@ class Router:
         try:
             await self._forward(envelope, hop)
         except CellferryError as error:
-            self._events.emit("message_refused", at=str(self.here), method=envelope.method, error=str(error))
+            self._note_refusal(envelope, error)
 
     async def _gather(self, envelope: Broadcast, hops: tuple[CellPath, ...], *, is_own: bool) -> None:
         gathering = Gathering(Gather.begin(hops, own=is_own, here=self.here), askers=[envelope])

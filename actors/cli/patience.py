@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from actors.deployment import Deployment
-    from actors.kernel.ports import Events
     from actors.ops.notify import Notifier
+    from actors.seeing import Seeing
 
 T = TypeVar("T")
 PAUSE_FIRST_S: Final = 0.5
@@ -27,7 +27,7 @@ TRY_S_MAX: Final = 60.0
 
 @asynccontextmanager
 async def patiently(
-    opening: Callable[[], AbstractAsyncContextManager[T]], *, deployment: Deployment, events: Events,
+    opening: Callable[[], AbstractAsyncContextManager[T]], *, deployment: Deployment, seeing: Seeing,
     notifier: Notifier,
 ) -> AsyncGenerator[T]:  # fmt: skip
     """Open what stands on brokers and databases; while one is away, close what was opened, wait, and try again.
@@ -43,7 +43,7 @@ async def patiently(
             except* (TransportLost, StoreUnavailable) as group:
                 # Without passwords: the words of a command that ends by it.
                 why = str(named(group, deployment))
-                events.emit("start_waits", error=why, pause_s=pause_s)
+                seeing.events.emit("process_waits", process=seeing.process, error=why, pause_s=pause_s)
                 notifier.waits(why, for_s=pause_s + TRY_S_MAX)
                 await anyio.sleep(pause_s)
                 pause_s = min(PAUSE_MAX_S, 2.0 * pause_s)

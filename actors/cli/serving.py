@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import attrs
 
 from actors.cli.children import READY, Children
 from actors.cli.failures import within
 from actors.cli.patience import patiently
 from actors.cli.providing import provide
 from actors.client import Client
+from actors.kernel.supervisor import supervise
 from actors.ops.notify import Notifier
 from actors.process import open_parts, run_tasks, user
+from actors.seeing import seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskStatus
 
     from actors.deployment import Deployment, Task
     from actors.kernel.ports import Events
+    from actors.ops.health import Health
     from actors.process import Parts
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
 HOSTS_S_MAX: Final = 60.0
-
-
-class LoggedEvents:
-    """Writes events to standard error, which is the process's log."""
-
-    def emit(self, event: str, /, **fields: object) -> None:
-        """Write one event as one line."""
-        print(event, *(f"{name}={value!r}" for name, value in fields.items()), file=sys.stderr, flush=True)
 
 
 def read_line() -> bytes:
@@ -55,21 +50,25 @@ async def serve_child(
 ) -> None:  # fmt: skip
     """Run the role's actors on what `opening` gives; say when they take messages.  Ends when the parent does."""
     opening = opening or partial(open_parts, needed=(task.cell,))
-    # The manager's word is for the parent.
-    notifier, events = Notifier({}), LoggedEvents()
-
-    @asynccontextmanager
-    async def serving() -> AsyncGenerator[Parts]:
-        async with opening(deployment, events) as parts, run_tasks(parts, (task,)):
-            yield parts
-
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
         watching.start_soon(_until_orphaned, watching.cancel_scope)
         await watching.start(_until_signalled, stop)
-        async with patiently(serving, deployment=deployment, events=events, notifier=notifier):
-            os.write(1, READY)
-            await stop.wanted()
+        async with seen(deployment, (task,), place=1 + deployment.tasks().index(task)) as seeing:
+
+            @asynccontextmanager
+            async def serving() -> AsyncGenerator[Parts]:
+                async with opening(deployment, seeing.events) as opened:
+                    parts = attrs.evolve(opened, health=seeing.health)
+                    async with run_tasks(parts, (task,)):
+                        yield parts
+
+            # The service manager's word is for the parent.
+            async with patiently(serving, deployment=deployment, seeing=seeing, notifier=Notifier({})):
+                seeing.events.emit("process_ready", process=seeing.process)
+                os.write(1, READY)
+                await stop.wanted()
+                seeing.events.emit("process_draining", process=seeing.process)
         watching.cancel_scope.cancel()
 
 
@@ -80,25 +79,29 @@ async def serve(
 
     Whatever broker or database they need may be away when they start, and is waited for.
     """
-    notifier, events = Notifier(os.environ), LoggedEvents()
-
-    @asynccontextmanager
-    async def serving() -> AsyncGenerator[Parts]:
-        opening = open_parts(deployment, events, needed={task.cell for task in tasks})
-        async with opening as parts, _running(parts, tasks, has_processes=has_processes):
-            if tasks == deployment.tasks():
-                await _settle(parts)
-            yield parts
-
+    notifier = Notifier(os.environ)
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
         await watching.start(_until_signalled, stop)
         watching.start_soon(notifier.live)
-        async with patiently(serving, deployment=deployment, events=events, notifier=notifier):
-            ready()
-            notifier.ready()
-            await stop.wanted()
-            notifier.stopping()
+        async with seen(deployment, tasks) as seeing:
+
+            @asynccontextmanager
+            async def serving() -> AsyncGenerator[Parts]:
+                async with open_parts(deployment, seeing.events, needed={task.cell for task in tasks}) as opened:
+                    parts = attrs.evolve(opened, health=seeing.health)
+                    async with _running(parts, tasks, has_processes=has_processes):
+                        if tasks == deployment.tasks():
+                            await _settle(parts)
+                        yield parts
+
+            async with patiently(serving, deployment=deployment, seeing=seeing, notifier=notifier):
+                seeing.events.emit("process_ready", process=seeing.process)
+                ready()
+                notifier.ready()
+                await stop.wanted()
+                notifier.stopping()
+                seeing.events.emit("process_draining", process=seeing.process)
         watching.cancel_scope.cancel()
 
 
@@ -109,9 +112,18 @@ async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool
             yield
         return
     async with anyio.create_task_group() as group:
-        await Children(parts.deployment, tasks).start(group, parts.ports.events)
+        assert parts.health is not None, "who watches them is watched"
+        keep = partial(_keep, parts.health)
+        await Children(parts.deployment, tasks, keep=keep).start(group, parts.ports.events)
         yield
         group.cancel_scope.cancel()
+
+
+async def _keep(
+    health: Health, name: str, run: Callable[..., Coroutine[Any, Any, None]], events: Events, *,
+    task_status: TaskStatus[None],
+) -> None:  # fmt: skip
+    await supervise(name, health.watched(name, run), events, task_status=task_status)
 
 
 async def _settle(parts: Parts) -> None:

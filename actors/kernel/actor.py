@@ -12,6 +12,7 @@ from actors.kernel.frames import take_apart
 from actors.kernel.handlers import Ensuring, Handler, Transactional, as_it_is
 from actors.kernel.leaving import Leaving
 from actors.kernel.mailbox import MAILBOX_MAX, Letter, Mailbox
+from actors.kernel.metrics import ENVELOPES_RECEIVED, ENVELOPES_REFUSED, HANDLERS, MAILBOX_LETTERS, OTHER, watched
 from actors.kernel.ports import Accepted, Closing, Command, Connection, Fresh, Known, Queue
 from actors.kernel.workers import Workers
 from protocol.bodies import decode_body, encode_body
@@ -29,7 +30,7 @@ from protocol.errors import (
     UnknownMethod,
     report,
 )
-from protocol.errors_wire import encode_error
+from protocol.errors_wire import decode_error, encode_error
 from protocol.requests import Close, Done, Poison
 
 if TYPE_CHECKING:
@@ -78,15 +79,19 @@ class Actor:
         if self._prepare is not None:
             await self._prepare()
         await self._reconcile()
-        async with anyio.create_task_group() as tasks:
-            for work in self._background:
-                tasks.start_soon(work)
-            async with self.post.wire.consume(queue, partial(self._receive, Workers(tasks)), prefetch=PREFETCH):
-                task_status.started()
-                await self._leaving.asked()
-                await self._mailbox.emptied()
-            tasks.cancel_scope.cancel()
+        with watched(self.post.events.meters, MAILBOX_LETTERS, self._letters):
+            async with anyio.create_task_group() as tasks:
+                for work in self._background:
+                    tasks.start_soon(work)
+                async with self.post.wire.consume(queue, partial(self._receive, Workers(tasks)), prefetch=PREFETCH):
+                    task_status.started()
+                    await self._leaving.asked()
+                    await self._mailbox.emptied()
+                tasks.cancel_scope.cancel()
         self._leaving.done()
+
+    def _letters(self) -> dict[tuple[str, ...], float]:
+        return {(self.post.role,): float(len(self._mailbox))}
 
     async def leave(self) -> None:
         """Take nothing more, finish and answer what was taken; then `run` returns, and the rest is for others."""
@@ -118,11 +123,17 @@ class Actor:
             return
         settle = _countdown(len(envelopes), last)
         for envelope in envelopes:
+            self.post.events.meters.add(ENVELOPES_RECEIVED, self.post.role, self._called(envelope.method))
             self._mailbox.put(Letter(envelope, anyio.current_time(), _once(settle)), tasks)
 
     async def _handle(self, letter: Letter) -> None:
-        envelope = letter.envelope
-        body, is_error = await self._guarded(envelope.method, partial(self._carry_out, letter))
+        envelope, since_s = letter.envelope, anyio.current_time()
+        with self.post.events.traces.handling(envelope, self.post.me):
+            body, is_error = await self._guarded(envelope.method, partial(self._carry_out, letter))
+            if is_error:
+                self._note_refusal(envelope.method, decode_error(body).code)
+        took_s, outcome = anyio.current_time() - since_s, "refused" if is_error else "done"
+        self.post.events.meters.observe(HANDLERS, took_s, self._called(envelope.method), outcome)
         # Whatever was to be stored is stored; a letter that is settled already (an ensuring one) is not settled twice.
         letter.settle()
         self._stored()
@@ -139,6 +150,14 @@ class Actor:
             internal = InternalError(actor=str(self.post.me), method=method, text=repr(error))
             text = "".join(traceback.format_exception(error))
             return encode_error(report(internal, cell=str(self.post.me.cell), traceback=text)), True
+
+    def _note_refusal(self, method: str, code: str) -> None:
+        self.post.events.meters.add(ENVELOPES_REFUSED, self._called(method), code)
+        self.post.events.traces.failed(code)
+
+    def _called(self, method: str) -> str:
+        """Give a method's name for a label: whoever sends may call it anything."""
+        return method if method in self._handlers or method == Close.METHOD.name else OTHER
 
     # --- carrying out ----------------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import anyio
 import attrs
 
 from actors.kernel.fences import Fences
 from actors.kernel.leases import Leases
+from actors.kernel.noting import Noting
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
@@ -21,7 +22,7 @@ from protocol.requests import Close, Form, Request
 from protocol.saga import CloseAll, Finish, Over, Plan, Release, Send, may_be_aborted, next_command
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from anyio.abc import TaskGroup
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from protocol.cell_path import Address
     from protocol.states import Goal
 
-T = TypeVar("T")
 CALL_BUDGET_S: Final = 30.0
 GATHER_BUDGET_S: Final = 10.0
 BACKOFF_FIRST_S: Final = 0.2
@@ -61,6 +61,7 @@ class Conversations:
         self._given_up: set[str] = set()  # What a mistake of ours ended: it would meet it again.
         self._leases: Leases | None = None
         self.fences = Fences(post)
+        self.noting = Noting(post.events)
         self._sweeper = Sweeper(post=post, store=store, journals=journals, plan_of=plan_of, pause_s=self.pause_s)
 
     def lease(self, conversation: str, server: str) -> Lease:
@@ -131,7 +132,7 @@ class Conversations:
 
     async def _run(self, conversation: str) -> None:
         try:
-            await self._steadily(self._carry_out, conversation)
+            await self._steadily(conversation)
             self._sweeper.wake()
         except StaleEpoch as error:
             self._post.events.emit("conversation_lost", conversation=conversation, error=str(error))
@@ -152,14 +153,14 @@ class Conversations:
         run.ends_for = await self.ends_for(journal)
         await run.to_its_end()
 
-    async def _steadily(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """Begin again, from what the store has, for as long as the store is away now and then."""
+    async def _steadily(self, conversation: str) -> None:
+        """Carry it out; begin again, from what the store has, for as long as the store is away now and then."""
         tries = 0
         while True:
             try:
-                return await work(*arguments)
+                return await self._carry_out(conversation)
             except StoreUnavailable as error:
-                self._post.events.emit("conversation_waits", error=str(error), tries=tries)
+                self._post.events.emit("conversation_waits", conversation=conversation, error=str(error), tries=tries)
             await anyio.sleep(self.pause_s(tries))
             tries += 1
 
@@ -182,6 +183,8 @@ class Conversations:
         """Make durable what a conversation waits for; raise `StaleEpoch` when another conductor has it."""
         await self.epoch_of(journal)
         await self._store.transact(self._journals.park, journal.conversation, waits_for)
+        if waits_for is not None and self._running[journal.conversation].waits_for is None:  # Told once, not each try.
+            self.noting.parked(journal, waits_for)
         self._tell(journal, waits_for)
 
     def _tell(self, journal: Journal, waits_for: str | None) -> None:
@@ -265,6 +268,7 @@ class _Run:
                     await self._exchange(decision)
                 case Finish(ending=ending):
                     await self._write(Kind.END, payload=encode_body(ending))
+                    self._all.noting.end(self._journal, is_success=ending.is_success)
                 case CloseAll(receivers=receivers):
                     await self._close(receivers)
                 case Release(address=address, request=request):
@@ -278,23 +282,26 @@ class _Run:
                     assert_never(decision)
 
     async def _exchange(self, send: Send) -> None:
+        with self._all.noting.step(self._journal, send) as going:
+            going.outcome = await self._carry_out(send, going.trace_parent)
+
+    async def _carry_out(self, send: Send, trace_parent: bytes) -> str:
         last = self._journal.entries[-1]
         mine = (Kind.INTENT, send.step.name, send.attempt, send.is_undo)
         if (last.kind, last.step, last.attempt, last.is_undo) != mine:
             if send.pause_s:
                 await self._all.park(self._journal, f"{send.step.name}: there was nothing to choose; it is tried again")
                 await anyio.sleep(send.pause_s)
-            await self._write(Kind.INTENT, send)
+            await self._write(Kind.INTENT, send, trace_parent)
         outcome = await self._answer(send)
         if outcome is ENDED:
-            return
+            return "ended"
         if isinstance(outcome, CellferryError):
             await self._write(Kind.REFUSED, send, encode_body(self._all.report(outcome)))
-            return
-        payload = encode_body(outcome)
-        await self._write_outcome(send, outcome, payload)
+            return "refused"
+        return await self._write_outcome(send, outcome, encode_body(outcome))
 
-    async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> None:
+    async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> str:
         # An objection reads the reply through the journal, as every later step will: so it is entered on trial.
         done = self._entry(Kind.DONE, send, payload)
         story = attrs.evolve(send.story, journal=self._journal.followed_by(done))
@@ -302,6 +309,7 @@ class _Run:
         if objection is not None:
             done = self._entry(Kind.REFUSED, send, encode_body(self._all.report(objection)))
         self._journal, self.ends_for = await self._all.append(self._journal, done)
+        return done.kind.value
 
     async def _answer(self, send: Send) -> Any:
         tries, since_s = 0, anyio.current_time()
@@ -327,6 +335,7 @@ class _Run:
                 return ENDED
             await self._all.pause(self._journal, tries)
             tries += 1
+            self._all.noting.retry(send)
 
     def _stamp(self, send: Send) -> Stamp:
         return Stamp(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from actors.kernel.metrics import OUTBOX_LAG, OUTBOX_ROWS, watched
 from actors.kernel.post import Stamp
 from protocol.errors import CellferryError, revive
 from protocol.errors_wire import decode_error
@@ -37,6 +38,11 @@ class Pump:
         self._waiting = waiting
         self._retire = retire
         self._look_s = look_s
+        self._head, self._since_s, self._count = (
+            "",
+            0.0,
+            0,
+        )  # What is sent first, since when, of how many.
         self._woken = anyio.Event()
 
     def wake(self) -> None:
@@ -45,11 +51,20 @@ class Pump:
 
     async def run(self) -> None:
         """Send for ever."""
+        meters, cell = self._post.events.meters, str(self._post.me.cell)
+        with (
+            watched(meters, OUTBOX_LAG, lambda: {(cell,): self._lag_s()}),
+            watched(meters, OUTBOX_ROWS, lambda: {(cell,): float(self._count)}),
+        ):
+            await self._pump()
+
+    async def _pump(self) -> None:
         pause_s = PAUSE_FIRST_S
         while True:
             self._woken = anyio.Event()
             try:
                 rows = await self._store.transact(self._waiting)
+                self._note(rows)
                 for row in rows:
                     await self._send(row)
                 pause_s = PAUSE_FIRST_S
@@ -61,6 +76,15 @@ class Pump:
                 self._post.events.emit("outbox_waits", actor=str(self._post.me), error=str(error), pause_s=pause_s)
                 await anyio.sleep(pause_s)
                 pause_s = min(PAUSE_MAX_S, 2 * pause_s)
+
+    def _note(self, rows: tuple[Outgoing, ...]) -> None:
+        head = rows[0].id if rows else ""
+        if head != self._head:
+            self._head, self._since_s = head, anyio.current_time()
+        self._count = len(rows)
+
+    def _lag_s(self) -> float:
+        return anyio.current_time() - self._since_s if self._head else 0.0
 
     async def _send(self, row: Outgoing) -> None:
         envelope = self._post.targeted(
@@ -74,3 +98,4 @@ class Pump:
             # It will never be taken: keeping it would hold up all that comes after it.
             self._post.events.emit("outbox_refused", to=str(row.target), method=row.method, error=str(error))
         await self._store.transact(self._retire, row.id)
+        self._count -= 1

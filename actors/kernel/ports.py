@@ -8,6 +8,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from actors.kernel.metrics import Meters
+from actors.kernel.traces import Traces
 from protocol.cell_path import Address, CellPath
 from protocol.envelope import Key
 from protocol.journal import Entry, Journal
@@ -46,10 +48,20 @@ class Random(Protocol):
 
 
 class Events(Protocol):
-    """What the kernel counts and logs."""
+    """What is seen of the actors from outside: the events that they tell, their figures, and the traces of calls."""
+
+    @property
+    def meters(self) -> Meters:
+        """Where figures go."""
+        ...
+
+    @property
+    def traces(self) -> Traces:
+        """Who notes what is done for which request, and for how long."""
+        ...
 
     def emit(self, event: str, /, **fields: object) -> None:
-        """Note that `event` (a constant in snake_case) happened, with its data."""
+        """Note that `event` (one of `actors.kernel.events`) happened, with its data."""
         ...
 
 

@@ -10,6 +10,7 @@ import attrs
 
 from actors.kernel.calls import Calls
 from actors.kernel.frames import take_apart
+from actors.kernel.metrics import CALLS, CALLS_PENDING, ENVELOPES_SENT, known_method, role_of, watched
 from actors.kernel.outlets import Outlets
 from actors.kernel.ports import Queue
 from protocol.authority import LINK, may_answer
@@ -68,6 +69,7 @@ class Post:
         self.ids = ids
         self.events = events
         self.calls = Calls()
+        self.role = role_of(me.mailbox)
         self._outlets: Outlets | None = None
         self._incarnation, self._sequence = "", 0  # Of the keys that it gives.
 
@@ -77,8 +79,9 @@ class Post:
         await self.wire.declare(self.replies)
         async with anyio.create_task_group() as tasks:
             self._outlets = Outlets(self.wire, tasks)
-            async with self.wire.consume(self.replies, self._receive, prefetch=REPLY_PREFETCH):
-                yield self
+            with watched(self.events.meters, CALLS_PENDING, lambda: {(self.role,): float(len(self.calls))}):
+                async with self.wire.consume(self.replies, self._receive, prefetch=REPLY_PREFETCH):
+                    yield self
             if self.replies.is_exclusive:
                 await self.wire.purge(self.replies)
             self._outlets = None
@@ -86,8 +89,10 @@ class Post:
 
     async def call(self, to: Address, request: Request[R], *, stamp: Stamp = PLAIN, budget_s: float = BUDGET_S) -> R:
         """Send a request and give its reply; raise the error it is answered with, or `CallTimeout`."""
-        envelope = self.targeted(to, type(request).METHOD.name, encode_body(request), stamp=stamp, budget_s=budget_s)
-        return result_of(await self.ask(envelope), request)
+        method = type(request).METHOD.name
+        with self.events.traces.calling(method, to):
+            envelope = self.targeted(to, method, encode_body(request), stamp=stamp, budget_s=budget_s)
+            return result_of(await self.ask(envelope), request)
 
     async def cast(self, to: Address, request: Request[Any], *, stamp: Stamp = PLAIN) -> None:
         """Send a request and want no answer.  At most once: only where a loss repairs itself."""
@@ -100,7 +105,8 @@ class Post:
     ) -> Gathered:  # fmt: skip
         """Ask every cell up or down the tree; give each one's answer, a value or an error."""
         envelope = Broadcast(
-            id=self.ids.new(), method=type(request).METHOD.name, context=stamp.context, source=self.me,
+            id=self.ids.new(), method=type(request).METHOD.name,
+            context=self.events.traces.carried(stamp.context), source=self.me,
             route=(self.me.cell,), call=True, reply_to=self.replies.name, budget_s=budget_s, server=stamp.server,
             key=self._key(request, stamp), epoch=stamp.epoch, body=encode_body(request), direction=direction,
             include_self=include_self,
@@ -113,13 +119,20 @@ class Post:
     async def ask(self, envelope: Targeted | Broadcast) -> Response:
         """Send a call and give its answer; raise `CallTimeout` when none comes within the envelope's budget."""
         asked = envelope.target if isinstance(envelope, Targeted) else Address(self.me.cell, LINK)
-        pending = self.calls.open(envelope.id, until_s=anyio.current_time() + envelope.budget_s, asked=asked)
+        since_s = anyio.current_time()
+        pending = self.calls.open(envelope.id, until_s=since_s + envelope.budget_s, asked=asked)
+        outcome = "failed"
         try:
             with anyio.move_on_after(envelope.budget_s):
                 await self.send(envelope)
+                outcome = "timeout"
                 await pending.arrived.wait()
+            if pending.answer is not None:
+                outcome = "refused" if pending.answer.is_error else "answered"
         finally:
             self.calls.close(envelope.id)
+            took_s = anyio.current_time() - since_s
+            self.events.meters.observe(CALLS, took_s, known_method(envelope.method), outcome)
         if pending.answer is None:
             to = envelope.target if isinstance(envelope, Targeted) else f"{envelope.source.cell} {envelope.direction}"
             raise CallTimeout(address=str(to), method=envelope.method, waited_s=envelope.budget_s)
@@ -151,13 +164,15 @@ class Post:
         """Put an envelope into that very queue."""
         assert self._outlets is not None, "the post is not open"
         await self._outlets.put(queue, encode(envelope))
+        self.events.meters.add(ENVELOPES_SENT, self.role, known_method(envelope.method))
 
     def targeted(
         self, to: Address, method: str, body: bytes, *, stamp: Stamp = PLAIN, budget_s: float = BUDGET_S
     ) -> Targeted:
         """Make the envelope of a call."""
+        context = self.events.traces.carried(stamp.context)
         return Targeted(
-            id=self.ids.new(), method=method, context=stamp.context, source=self.me, route=(self.me.cell,), call=True,
+            id=self.ids.new(), method=method, context=context, source=self.me, route=(self.me.cell,), call=True,
             reply_to=self.replies.name, budget_s=budget_s, server=stamp.server, key=stamp.key, epoch=stamp.epoch,
             body=body, target=to,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from tests.docs.reference_pages import errors_page, methods_page, states_page
 from tests.docs.settings_page import settings_page
 from tests.docs.simulator_page import simulator_page
 from tests.docs.steps_page import steps_page
+from tests.docs.watching_pages import logs_page, metrics_page
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 PAGES: Final[dict[str, Callable[[], str]]] = {
@@ -29,6 +30,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "nova-cells.md": nova_page,
     "faults.md": faults_page,
     "failures.md": failures_page,
+    "logs.md": logs_page,
+    "metrics.md": metrics_page,
 }
 
 

@@ -63,14 +63,14 @@ def test_a_neighbours_broker_goes_away_and_comes_back(tmp_path: Path, monkeypatc
             tree_until(answered, mute=False, trouble=None, hosts=1, link_down_s=None)
             assert answered("cell", "show", "api")["links"] == [UP]
             theirs.stop()
-            read_until(root.stderr, "reason='connection refused'")
+            read_until(root.stderr, '"reason": "connection refused"')
             check_refused(tmp_path)
             check_shown(tmp_path, answered)
         with deployed(tmp_path, config, "--cell", "api") as root:
             (link,) = answered("cell", "show", "api")["links"]
             assert (link["is_up"], link["reason"]) == (False, "connection refused")
             theirs.start()
-            read_until(root.stderr, f"broker_connected broker={theirs.url.partition('@')[2].rstrip('/')!r}")
+            read_until(root.stderr, f'"broker_connected", "broker": "{theirs.url.partition("@")[2].rstrip("/")}"')
             tree_until(answered, mute=False, trouble=None, hosts=1, link_down_s=None)
             assert answered(*CALL)["links"] == [{"cell": "api", "down_s": None, "reason": ""}]
             assert eu.poll() is None

@@ -9,8 +9,10 @@ import attrs
 import pytest
 
 from actors.cell.healing import Healer
+from actors.kernel.metrics import NO_METERS
 from actors.kernel.ports import Connection
 from actors.kernel.post import Post
+from actors.kernel.traces import NO_TRACES
 from actors.store.mirrors import audit_page, audit_servers, changed_since, sync_servers, tell_again
 from actors.store.outbox import retire, waiting
 from actors.store.records import save
@@ -39,6 +41,8 @@ HEALING: Final = Healing(interval_s=60, batch=2, window_s=3_600)
 
 class Still:
     """A clock that stands still, chance that always draws the same, and events that nobody reads."""
+
+    meters, traces = NO_METERS, NO_TRACES
 
     def now_us(self) -> int:
         return NOW_S * US_PER_S

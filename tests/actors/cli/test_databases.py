@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from actors.cli.configuring import deployment_of
 from actors.cli.main import cellferry
 from actors.deployment import Deployment, Duty, Task
+from actors.kernel.metrics import NO_METERS
 from actors.process import Stores
 from actors.store.backing import BackupFailed, copy_sqlite, dump_postgresql
 from actors.store.kinds import KINDS
@@ -60,7 +61,7 @@ async def run(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
 async def stores(deployment: Deployment) -> AsyncIterator[Stores]:
     """Open stores as a process does."""
     async with AsyncExitStack() as stack:
-        yield Stores(deployment, stack)
+        yield Stores(deployment, stack, NO_METERS)
 
 
 def task_of(deployment: Deployment, duty: Duty) -> Task:

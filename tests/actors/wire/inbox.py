@@ -12,7 +12,9 @@ import aio_pika
 import anyio
 import pytest
 
+from actors.kernel.metrics import NO_METERS
 from actors.kernel.ports import Delivery, Queue, Wire
+from actors.kernel.traces import NO_TRACES
 from actors.wire.topology import Topology, dead_letter_queue
 from protocol.cell_path import CellPath
 
@@ -51,6 +53,8 @@ class Inbox:
 
 class Diary:
     """The port `Events`: keeps what it is told, and can be waited on."""
+
+    meters, traces = NO_METERS, NO_TRACES
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, dict[str, object]]] = []
