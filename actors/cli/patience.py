@@ -23,6 +23,8 @@ PAUSE_FIRST_S: Final = 0.5
 PAUSE_MAX_S: Final = 10.0
 #: How much longer than its pause a try may take before a service manager may think that it hangs.
 TRY_S_MAX: Final = 60.0
+#: Where another one can be named.
+WHERE: Final = "under [deployment]"
 
 
 @asynccontextmanager
@@ -42,7 +44,7 @@ async def patiently(
                 opened = await stack.enter_async_context(opening())
             except* (TransportLost, StoreUnavailable) as group:
                 # Without passwords: the words of a command that ends by it.
-                why = str(named(group, deployment))
+                why = str(named(group, deployment, wire=WHERE, store=WHERE))
                 seeing.events.emit("process_waits", process=seeing.process, error=why, pause_s=pause_s)
                 notifier.waits(why, for_s=pause_s + TRY_S_MAX)
                 await anyio.sleep(pause_s)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -22,28 +24,47 @@ def postgresql() -> Iterator[OwnPostgreSQL]:
         yield service
 
 
+class Manager:
+    """A service manager: it takes what it is told at once, since its socket holds few words."""
+
+    def __init__(self, address: Path) -> None:
+        """Listen there."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(address))
+        self._told = SimpleQueue[str]()
+        self._thread = threading.Thread(target=self._take)
+        self._thread.start()
+
+    def heard(self, word: str) -> list[str]:
+        """Give what it was told, up to this."""
+        heard = list[str]()
+        while not heard or word not in heard[-1]:
+            heard.append(self._told.get())
+        return heard
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _take(self) -> None:
+        while told := self._socket.recv(4096):
+            self._told.put(told.decode())
+
+
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Be the service manager: give the socket on which it is told, and ask for a sign of life each second."""
-    address = tmp_path / "notify"
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
-        manager.bind(str(address))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """Be the service manager, and ask for a sign of life each second."""
+    with closing(Manager(tmp_path / "notify")) as manager:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "1000000")
         yield manager
 
 
-def _heard(manager: socket.socket, word: str) -> list[str]:
-    """Read what the manager is told until it is this."""
-    heard = list[str]()
-    while not heard or word not in heard[-1]:
-        heard.append(manager.recv(4096).decode())
-    return heard
-
-
 @pytest.mark.parametrize("away", ["RabbitMQ cannot be used", "PostgreSQL at "])
 def test_it_waits_for_what_is_away_and_its_manager_knows(
-    away: str, tmp_path: Path, told: socket.socket, broker: OwnRabbitMQ, postgresql: OwnPostgreSQL
+    away: str, tmp_path: Path, manager: Manager, broker: OwnRabbitMQ, postgresql: OwnPostgreSQL
 ) -> None:
     """Named by what it is and where; ready when it is there; and alive all the time."""
     service: OwnService = broker if "RabbitMQ" in away else postgresql
@@ -52,13 +73,13 @@ def test_it_waits_for_what_is_away_and_its_manager_knows(
     try:
         with started(tmp_path, "all", "--config", str(config), of="run") as run:
             read_until(run.stderr, away)
-            assert not any("READY=1" in each for each in _heard(told, "EXTEND_TIMEOUT_USEC="))
-            assert away in _heard(told, "STATUS=")[-1]
+            assert not any("READY=1" in each for each in manager.heard("EXTEND_TIMEOUT_USEC="))
+            assert away in manager.heard("STATUS=")[-1]
             service.start()
             read_until(run.stdout, "ready: ")
-            assert any("WATCHDOG=1" in each for each in _heard(told, "READY=1"))
+            assert any("WATCHDOG=1" in each for each in manager.heard("READY=1"))
             end(run)
-            assert "STOPPING=1" in _heard(told, "STOPPING=1")[-1]
+            assert "STOPPING=1" in manager.heard("STOPPING=1")[-1]
     finally:
         service.stop()
         service.start()

@@ -82,7 +82,7 @@ def test_a_broker_that_is_away_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     """Host, port, and where in the file another one can be named."""
     port = spare_port()
     config = write_cloud(tmp_path, CLOUD + DEPLOYMENT.replace(":1/", f":{port}/"))
-    assert ended("run", "all", "--config", str(config)) == 1
+    assert ended("server", "list", "--config", str(config)) == 1
     complained = capsys.readouterr().err
     assert f"127.0.0.1:{port}" in complained
     assert f"or name another under [deployment] in {config}" in complained
