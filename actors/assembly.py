@@ -14,7 +14,7 @@ from actors.cell.router import Neighbours, Router
 from actors.compute.actor import host_actor
 from actors.conductor.actor import Conductor
 from actors.image.actor import image_actor
-from actors.kernel.post import Post
+from actors.kernel.post import Pin, Post
 from actors.kernel.supervisor import supervise
 from actors.network.actor import network_actor
 from actors.store.inbox import SqlInbox
@@ -52,6 +52,7 @@ class Ports:
     events: Events
     inbox: Inbox = attrs.field(factory=SqlInbox)
     journals: Journals = attrs.field(factory=SqlJournals)
+    pin: Pin = attrs.field(factory=Pin)
     slot: str = "0"  # Which replica this process is of each of its actors.
     _posts: list[Post] = attrs.field(factory=list, eq=False, repr=False)
 
@@ -64,7 +65,7 @@ class Ports:
         """Make an actor's way to all others; `slot`: which replica it is, if not that of its process."""
         post = Post(
             me=Address(cell, mailbox), replies=replies_of(mailbox, slot or self.slot), wire=self.wire, ids=self.ids,
-            events=self.events, is_passing=is_passing,
+            events=self.events, is_passing=is_passing, pin=self.pin,
         )  # fmt: skip
         self._posts.append(post)
         return post

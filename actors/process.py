@@ -17,7 +17,7 @@ from actors.cell.gate import Guard
 from actors.compute.drivers.disk import read_page
 from actors.deployment import DRAIN_S_MAX, Deployment, Duty, Task
 from actors.kernel.ports import Events, Store
-from actors.kernel.post import Post
+from actors.kernel.post import Pin, Post
 from actors.observing import PARTNERS, Observed, ObservedHost
 from actors.ops import plugins
 from actors.ops.inventory import host_record, tree_rules
@@ -171,7 +171,8 @@ async def open_parts(
         wires = Wires(deployment.accounts, stack, events)
         wire = await stack.enter_async_context(open_wire(deployment.accounts, events, needed=needed))
         ports = Ports(
-            wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT
+            wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT,
+            pin=Pin(deployment.cloud.upgrade.version),
         )  # fmt: skip
         yield Parts(
             deployment=deployment, ports=ports, stores=Stores(deployment, stack), site=site_of(deployment), wires=wires

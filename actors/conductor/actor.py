@@ -111,7 +111,8 @@ class Conductor:
         for other in admission.ends:
             cause = ended_by(order.server, other.goal, lease.conversation)
             self._journals.end(connection, other.conversation, cause=encode_body(report(cause, cell=str(self._root))))
-        payload = encode_body(brief_of(self._root, order, is_queued=bool(admission.ends), crossing=self._crossing))
+        brief = brief_of(self._root, order, is_queued=bool(admission.ends), crossing=self._crossing)
+        payload = self._conversations.written(brief)
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
     async def _take(self, order: Any, moment: Moment) -> say.Accepted:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.kernel.periodic import every
-from protocol.bodies import encode_body
 from protocol.cell_path import Address
 from protocol.errors import NotFound
 from protocol.moves.chores import LOOK_S
@@ -67,5 +66,6 @@ class Chores:
         if conversation is not None:
             brief = Brief(root=self._post.me.cell, order=chore.order_of(due, conversation))
             lease = self._conversations.lease(conversation, due.server)
-            self._journals.begin(connection, lease, goal=chore.goal, payload=encode_body(brief), at_us=now_us)
+            payload = self._conversations.written(brief)
+            self._journals.begin(connection, lease, goal=chore.goal, payload=payload, at_us=now_us)
         return conversation

@@ -13,6 +13,7 @@ from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
 from actors.kernel.watched import Watched
+from protocol import pins
 from protocol.bodies import encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
@@ -167,6 +168,10 @@ class Conversations:
         """Write that no receiver remembers a conversation any more."""
         await self._store.transact(self._journals.swept, journal.conversation)
 
+    def written(self, value: object) -> bytes:
+        """Write what a journal is to keep, as other replicas of the conductor read it, too."""
+        return pins.written(value, pin=self._post.pin.version)
+
     async def append(self, journal: Journal, entry: Entry) -> tuple[Journal, bytes | None]:
         """Make an entry durable, and tell whoever watches; give also the cause for which it is to end, if any."""
         ends_for = await self._store.transact(self._journals.append, journal.conversation, entry)
@@ -264,7 +269,7 @@ class _Run:
                 case Send():
                     await self._exchange(decision)
                 case Finish(ending=ending):
-                    await self._write(Kind.END, payload=encode_body(ending))
+                    await self._write(Kind.END, payload=self._all.written(ending))
                 case CloseAll(receivers=receivers):
                     await self._close(receivers)
                 case Release(address=address, request=request):
@@ -291,7 +296,7 @@ class _Run:
         if isinstance(outcome, CellferryError):
             await self._write(Kind.REFUSED, send, encode_body(self._all.report(outcome)))
             return
-        payload = encode_body(outcome)
+        payload = self._all.written(outcome)
         await self._write_outcome(send, outcome, payload)
 
     async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> None:

@@ -33,6 +33,7 @@ from actors.ops.sections import (
     VolumeSettings,
 )
 from actors.ops.sources import Sources, parse_toml, read_sources
+from actors.ops.upgrading import NOT_PINNED, UpgradeSettings
 from protocol.cell_path import CellPath
 from protocol.moves.chores import Waits
 from protocol.moves.crossing import Crossing
@@ -77,6 +78,7 @@ class Cloud:
     scheduler: SchedulerSettings = SCHEDULER
     reports: ReportsSettings = REPORTS
     mirror: MirrorSettings = BY_DEFAULT
+    upgrade: UpgradeSettings = NOT_PINNED
     deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:
