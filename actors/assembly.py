@@ -79,6 +79,8 @@ class Member:
     run: Callable[..., Coroutine[Any, Any, None]]
     #: Has it finish what it has taken and then return from `run`; None of one that is simply cancelled.
     leave: Callable[[], Coroutine[Any, Any, None]] | None = None
+    #: Has it take up settings that were changed while it runs; None of one that takes none up.
+    tune: Callable[..., None] | None = None
 
 
 async def start(members: tuple[Member, ...], tasks: TaskGroup, events: Events) -> None:
@@ -111,7 +113,7 @@ def router(
         here=here, neighbours=Neighbours(parent=here.parent, children=children), slot=slot or ports.slot,
         wire=ports.wire, ids=ports.ids, events=ports.events, look_s=look_s, guard=guard,
     )  # fmt: skip
-    return Member(name=f"{here}/link", run=made.run, leave=made.leave)
+    return Member(name=f"{here}/link", run=made.run, leave=made.leave, tune=made.tune)
 
 
 def cell(
@@ -143,7 +145,7 @@ def conductor(
         # A slot that was started again is another owner than its former self, which may only have stood still.
         owner=f"conductor:{slot}#{ports.ids.new().hex()}", waits=waits, crossing=crossing,
     )  # fmt: skip
-    return _member(post, made)
+    return attrs.evolve(_member(post, made), tune=made.tune)
 
 
 def image(ports: Ports, root: CellPath, store: Store, files: ImageFiles) -> Member:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
 import attrs
@@ -21,6 +21,7 @@ from actors.kernel.post import Pin, Post
 from actors.observing import PARTNERS, Observed, ObservedHost
 from actors.ops import plugins
 from actors.ops.inventory import host_record, tree_rules
+from actors.ops.settings import Cloud
 from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from actors.sites import MemorySite, ProcessSite, Site
 from actors.store.kinds import KINDS
@@ -31,6 +32,7 @@ from protocol.cell_path import CellPath
 from protocol.truth import VolumeTruth
 
 SLOT: Final = "0"
+Tune: TypeAlias = Callable[[Cloud], None]
 #: How often a cell's replica looks for news that another one has left.
 LOOK_S: Final = 10.0
 
@@ -86,7 +88,7 @@ class Parts:
         store = await self.stores.of(task)
         match task.duty:
             case Duty.CELL:
-                cloud, slot, guard = self.deployment.cloud, str(task.replica), self._guard(cell)
+                cloud, slot, guard = self.deployment.cloud, str(task.replica), self._guard(cell, self.deployment.cloud)
                 # Even alone: a replica may be added to those that run, and leave again.
                 rules, healing = tree_rules(cloud, cell), cloud.mirror.healing
                 audit_s = cloud.reports.audit_s
@@ -114,8 +116,18 @@ class Parts:
             return self.ports
         return attrs.evolve(self.ports, wire=await self.wires.of(cell, mailbox))
 
-    def _guard(self, cell: CellPath) -> Guard:
-        settings = self.deployment.cloud.deployment
+    def tune(self, task: Task, members: tuple[Member, ...], cloud: Cloud) -> None:
+        """Have the actors of a role take up those settings of a cloud that may change while they run."""
+        match task.duty, [member.tune for member in members if member.tune is not None]:
+            case Duty.CELL, [router]:
+                router(guard=self._guard(task.cell, cloud))
+            case Duty.CONDUCTOR, [conductor]:
+                conductor(waits=cloud.waits, crossing=cloud.crossing)
+            case _:
+                pass
+
+    def _guard(self, cell: CellPath, cloud: Cloud) -> Guard:
+        settings = cloud.deployment
         return Guard(
             users=partial(self.deployment.accounts.senders, cell), refuses_doubles=True,
             per_s_max=settings.neighbour_per_s_max if settings else 0,
@@ -180,17 +192,27 @@ async def open_parts(
 
 
 @asynccontextmanager
-async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[None]:
-    """Run these roles in this process while the context is open; then have them finish what they have taken."""
+async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Tune]:
+    """Run these roles in this process while the context is open; then have them finish what they have taken.
+
+    Gives what has them take up settings that were changed meanwhile.
+    """
     scheduler = parts.deployment.cloud.scheduler
     plugins.install()
     plugins.check_names(scheduler.filters, scheduler.multipliers)
-    members = [member for task in tasks for member in await parts.members(task)]
+    members = {task: await parts.members(task) for task in tasks}
+    every = tuple(member for of_task in members.values() for member in of_task)
+
+    def tune(cloud: Cloud) -> None:
+        parts.ports.pin.version = cloud.upgrade.version
+        for task, of_task in members.items():
+            parts.tune(task, of_task, cloud)
+
     async with anyio.create_task_group() as group:
-        await assembly.start(tuple(members), group, parts.ports.events)
-        yield
+        await assembly.start(every, group, parts.ports.events)
+        yield tune
         with anyio.move_on_after(DRAIN_S_MAX):
-            await assembly.drain(tuple(members))
+            await assembly.drain(every)
         group.cancel_scope.cancel()
 
 

@@ -14,18 +14,21 @@ import anyio
 from actors.cli.children import READY, Children
 from actors.cli.failures import within
 from actors.cli.providing import provide
+from actors.cli.reloading import AsyncTune, Reload
 from actors.client import Client
+from actors.deployment import Deployment
 from actors.process import open_parts, run_tasks, user
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskStatus
 
-    from actors.deployment import Deployment, Task
+    from actors.deployment import Task
     from actors.kernel.ports import Events
-    from actors.process import Parts
+    from actors.ops.settings import Cloud
+    from actors.process import Parts, Tune
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
 HOSTS_S_MAX: Final = 60.0
@@ -55,23 +58,30 @@ async def serve_child(
     opening = opening or partial(open_parts, needed=(task.cell,))
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
-        watching.start_soon(_until_orphaned, watching.cancel_scope)
-        await watching.start(_until_signalled, stop)
-        async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)):
+        heard = _Heard(watching.cancel_scope)
+        watching.start_soon(heard.run)
+        await watching.start(_until_signalled, stop, _no_reload)
+        async with opening(deployment, LoggedEvents()) as parts, run_tasks(parts, (task,)) as tune:
+            heard.tune = tune
             os.write(1, READY)
             await stop.wanted()
         watching.cancel_scope.cancel()
 
 
 async def serve(
-    deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None]
-) -> None:
-    """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known."""
+    deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None],
+    reread: Callable[[], Cloud] | None = None,
+) -> None:  # fmt: skip
+    """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known.
+
+    SIGHUP has them take up what `reread` gives of settings that may change meanwhile.
+    """
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
-        await watching.start(_until_signalled, stop)
+        reload = Reload(deployment.cloud, reread, LoggedEvents())
+        await watching.start(_until_signalled, stop, reload.run)
         opening = open_parts(deployment, LoggedEvents(), needed={task.cell for task in tasks})
-        async with opening as parts, _running(parts, tasks, has_processes=has_processes):
+        async with opening as parts, _running(parts, tasks, has_processes=has_processes) as reload.tune:
             if tasks == deployment.tasks():
                 await _settle(parts)
             ready()
@@ -80,14 +90,19 @@ async def serve(
 
 
 @asynccontextmanager
-async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool) -> AsyncGenerator[None]:
+async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool) -> AsyncGenerator[AsyncTune]:
     if not has_processes:
-        async with run_tasks(parts, tasks):
-            yield
+        async with run_tasks(parts, tasks) as tune:
+
+            async def tune_here(cloud: Cloud) -> None:
+                tune(cloud)
+
+            yield tune_here
         return
     async with anyio.create_task_group() as group:
-        await Children(parts.deployment, tasks).start(group, parts.ports.events)
-        yield
+        children = Children(parts.deployment, tasks)
+        await children.start(group, parts.ports.events)
+        yield children.tune
         group.cancel_scope.cancel()
 
 
@@ -101,10 +116,27 @@ async def _settle(parts: Parts) -> None:
         await provide(client, cloud, parts.site.images)
 
 
-async def _until_orphaned(scope: anyio.CancelScope) -> None:
-    """Wait for the end of standard input: the parent holds the other end, and lets go of it when it dies."""
-    await anyio.wait_readable(0)
-    scope.cancel()
+class _Heard:
+    """What comes from the parent: a deployment whose settings are to be taken up, and the end, when that dies."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self.tune: Tune | None = None
+        self._scope = scope
+
+    async def run(self) -> None:
+        """Read standard input until its end: the parent holds the other one, and lets go of it when it dies."""
+        while True:
+            await anyio.wait_readable(0)
+            line = read_line()
+            if not line.endswith(b"\n"):
+                self._scope.cancel()
+                return
+            if self.tune is not None:
+                self.tune(Deployment.decode(line).cloud)
+
+
+async def _no_reload() -> None:
+    """Do nothing: the parent is told, and tells its children."""
 
 
 class _Stop:
@@ -127,8 +159,13 @@ class _Stop:
             self._wanted.set()
 
 
-async def _until_signalled(stop: _Stop, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _until_signalled(
+    stop: _Stop, reload: Callable[[], Awaitable[None]], *, task_status: TaskStatus[None]
+) -> None:  # fmt: skip
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
-        async for _ in signals:
-            stop.signal()
+        async for each in signals:
+            if each is signal.SIGHUP:
+                await reload()
+            else:
+                stop.signal()

@@ -102,6 +102,11 @@ class Conductor:
         finally:
             await self._conversations.let_go()
 
+    def tune(self, *, waits: Waits, crossing: Crossing) -> None:
+        """Take up what was decided anew: what begins from now on is decided by it."""
+        self._crossing = crossing
+        self._chores.tune(waits)
+
     def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
         goal, lease = order.goal, self._conversations.lease(derived_id(moment.key), order.server)
         others = self._journals.others(connection, order.server, but=lease.conversation)

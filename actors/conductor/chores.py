@@ -34,17 +34,34 @@ class Chores:
         self._clock = clock
         self._conversations = conversations
         self._waits = waits
+        self._tasks: TaskGroup | None = None
+        self._watched: set[str] = set()  # By the chores' users.
 
     def start(self, tasks: TaskGroup) -> None:
         """Watch in the background, each chore by itself: what one waits for holds up no other."""
-        for chore, after_us in self._waits.chores():
-            tasks.start_soon(self._run, chore, after_us, tasks, name=chore.user)
+        self._tasks, self._watched = tasks, set()
+        self._watch(tasks)
 
-    async def _run(self, chore: Chore, after_us: int, tasks: TaskGroup) -> None:
-        look = partial(self._look, chore, after_us, tasks)
+    def tune(self, waits: Waits) -> None:
+        """Wait so long from now on; also for what was not watched before."""
+        self._waits = waits
+        if self._tasks is not None:
+            self._watch(self._tasks)
+
+    def _watch(self, tasks: TaskGroup) -> None:
+        for chore, _ in self._waits.chores():
+            if chore.user not in self._watched:
+                self._watched.add(chore.user)
+                tasks.start_soon(self._run, chore, tasks, name=chore.user)
+
+    async def _run(self, chore: Chore, tasks: TaskGroup) -> None:
+        look = partial(self._look, chore, tasks)
         await every(LOOK_S, look, events=self._post.events, waits="chore_waits", chore=chore.user)
 
-    async def _look(self, chore: Chore, after_us: int, tasks: TaskGroup) -> None:
+    async def _look(self, chore: Chore, tasks: TaskGroup) -> None:
+        after_us = next((after_us for each, after_us in self._waits.chores() if each is chore), None)
+        if after_us is None:  # Nobody wants it done any more.
+            return
         found = await self._post.call(Address(self._post.me.cell, "cell"), chore.due(after_us))
         for due in found.servers:
             conversation = await self._store.transact(self._begin, chore, due, self._clock.now_us())
