@@ -14,7 +14,7 @@ from actors.cell.router import Neighbours, Router
 from actors.compute.actor import host_actor
 from actors.conductor.actor import Conductor
 from actors.image.actor import image_actor
-from actors.kernel.post import Post
+from actors.kernel.post import Pin, Post
 from actors.kernel.supervisor import supervise
 from actors.network.actor import network_actor
 from actors.store.inbox import SqlInbox
@@ -52,6 +52,7 @@ class Ports:
     events: Events
     inbox: Inbox = attrs.field(factory=SqlInbox)
     journals: Journals = attrs.field(factory=SqlJournals)
+    pin: Pin = attrs.field(factory=Pin)
     slot: str = "0"  # Which replica this process is of each of its actors.
     _posts: list[Post] = attrs.field(factory=list, eq=False, repr=False)
 
@@ -64,7 +65,7 @@ class Ports:
         """Make an actor's way to all others; `slot`: which replica it is, if not that of its process."""
         post = Post(
             me=Address(cell, mailbox), replies=replies_of(mailbox, slot or self.slot), wire=self.wire, ids=self.ids,
-            events=self.events, is_passing=is_passing,
+            events=self.events, is_passing=is_passing, pin=self.pin,
         )  # fmt: skip
         self._posts.append(post)
         return post
@@ -78,6 +79,8 @@ class Member:
     run: Callable[..., Coroutine[Any, Any, None]]
     #: Has it finish what it has taken and then return from `run`; None of one that is simply cancelled.
     leave: Callable[[], Coroutine[Any, Any, None]] | None = None
+    #: Has it take up settings that were changed while it runs; None of one that takes none up.
+    tune: Callable[..., None] | None = None
 
 
 async def start(members: tuple[Member, ...], tasks: TaskGroup, events: Events) -> None:
@@ -110,7 +113,7 @@ def router(
         here=here, neighbours=Neighbours(parent=here.parent, children=children), slot=slot or ports.slot,
         wire=ports.wire, ids=ports.ids, events=ports.events, look_s=look_s, guard=guard,
     )  # fmt: skip
-    return Member(name=f"{here}/link", run=made.run, leave=made.leave)
+    return Member(name=f"{here}/link", run=made.run, leave=made.leave, tune=made.tune)
 
 
 def cell(
@@ -142,7 +145,7 @@ def conductor(
         # A slot that was started again is another owner than its former self, which may only have stood still.
         owner=f"conductor:{slot}#{ports.ids.new().hex()}", waits=waits, crossing=crossing,
     )  # fmt: skip
-    return _member(post, made)
+    return attrs.evolve(_member(post, made), tune=made.tune)
 
 
 def image(ports: Ports, root: CellPath, store: Store, files: ImageFiles) -> Member:

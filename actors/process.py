@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
 import attrs
@@ -19,11 +19,12 @@ from actors.compute.drivers.disk import read_page
 from actors.deployment import DRAIN_S_MAX, Deployment, Duty, Task
 from actors.kernel.metrics import BROKER_UP, Meters
 from actors.kernel.ports import Events, Store, Wire
-from actors.kernel.post import Post
+from actors.kernel.post import Pin, Post
 from actors.observing import PARTNERS, Observed, ObservedHost
 from actors.ops import plugins
 from actors.ops.health import Health
 from actors.ops.inventory import host_record, tree_rules
+from actors.ops.settings import Cloud
 from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from actors.sampling import Sampled, Sampler, broker_findings
 from actors.sites import MemorySite, ProcessSite, Site
@@ -36,6 +37,7 @@ from protocol.cell_path import CellPath
 from protocol.truth import VolumeTruth
 
 SLOT: Final = "0"
+Tune: TypeAlias = Callable[[Cloud], None]
 #: How often a cell's replica looks for news that another one has left.
 LOOK_S: Final = 10.0
 
@@ -94,7 +96,7 @@ class Parts:
         store = await self.stores.of(task)
         match task.duty:
             case Duty.CELL:
-                cloud, slot, guard = self.deployment.cloud, str(task.replica), self._guard(cell)
+                cloud, slot, guard = self.deployment.cloud, str(task.replica), self._guard(cell, self.deployment.cloud)
                 # Even alone: a replica may be added to those that run, and leave again.
                 rules, healing = tree_rules(cloud, cell), cloud.mirror.healing
                 audit_s = cloud.reports.audit_s
@@ -122,8 +124,18 @@ class Parts:
             return self.ports
         return attrs.evolve(self.ports, wire=await self.wires.of(cell, mailbox))
 
-    def _guard(self, cell: CellPath) -> Guard:
-        settings = self.deployment.cloud.deployment
+    def tune(self, task: Task, members: tuple[Member, ...], cloud: Cloud) -> None:
+        """Have the actors of a role take up those settings of a cloud that may change while they run."""
+        match task.duty, [member.tune for member in members if member.tune is not None]:
+            case Duty.CELL, [router]:
+                router(guard=self._guard(task.cell, cloud))
+            case Duty.CONDUCTOR, [conductor]:
+                conductor(waits=cloud.waits, crossing=cloud.crossing)
+            case _:
+                pass
+
+    def _guard(self, cell: CellPath, cloud: Cloud) -> Guard:
+        settings = cloud.deployment
         return Guard(
             users=partial(self.deployment.accounts.senders, cell), refuses_doubles=True,
             per_s_max=settings.neighbour_per_s_max if settings else 0,
@@ -179,28 +191,41 @@ async def open_parts(
         wires = Wires(deployment.accounts, stack, events)
         wire = await stack.enter_async_context(open_wire(deployment.accounts, events, needed=needed))
         ports = Ports(
-            wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT
+            wire=wire, clock=SystemClock(), ids=SystemIds(), random=SystemRandom(), events=events, slot=SLOT,
+            pin=Pin(deployment.cloud.upgrade.version),
         )  # fmt: skip
         stores = Stores(deployment, stack, events.meters)
         yield Parts(deployment=deployment, ports=ports, stores=stores, site=site_of(deployment), wires=wires)
 
 
 @asynccontextmanager
-async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[None]:
-    """Run these roles in this process while the context is open; then have them finish what they have taken."""
+async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Tune]:
+    """Run these roles in this process while the context is open; then have them finish what they have taken.
+
+    Gives what has them take up settings that were changed meanwhile.
+    """
     scheduler = parts.deployment.cloud.scheduler
     plugins.install()
     plugins.check_names(scheduler.filters, scheduler.multipliers)
-    members = [_watched(member, task, parts.health) for task in tasks for member in await parts.members(task)]
+    members = {
+        task: tuple(_watched(member, task, parts.health) for member in await parts.members(task)) for task in tasks
+    }
+    every = tuple(member for of_task in members.values() for member in of_task)
+
+    def tune(cloud: Cloud) -> None:
+        parts.ports.pin.version = cloud.upgrade.version
+        for task, of_task in members.items():
+            parts.tune(task, of_task, cloud)
+
     async with anyio.create_task_group() as group:
         if parts.health is not None:
             await _sample(parts, tasks, parts.health, group)
-        await assembly.start(tuple(members), group, parts.ports.events)
-        yield
+        await assembly.start(every, group, parts.ports.events)
+        yield tune
         if parts.health is not None:
             parts.health.leaving()
         with anyio.move_on_after(DRAIN_S_MAX):
-            await assembly.drain(tuple(members))
+            await assembly.drain(every)
         group.cancel_scope.cancel()
 
 

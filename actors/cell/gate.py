@@ -55,6 +55,10 @@ class Gate:
         self._guard = guard
         self._edges: dict[CellPath, _Edge] = {}
 
+    def tune(self, guard: Guard) -> None:
+        """Ask that of neighbours from now on; what is known of their traffic stays."""
+        self._guard = guard
+
     def check_sender(self, via: CellPath | None, sender: str) -> CellferryError | None:
         """Tell why a frame may not have come by a queue, of which the broker says who has sent it."""
         users = self._guard.users(via) if via is not None else None

@@ -106,6 +106,10 @@ class Router:
         self._leaving = Leaving()
         self._passing, self._gathering = Busy(), Busy()
 
+    def tune(self, *, guard: Guard) -> None:
+        """Ask that of neighbours from now on."""
+        self._gate.tune(guard)
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Route until cancelled, or asked to leave."""
         self._passing, self._gathering = Busy(), Busy()

@@ -58,7 +58,8 @@ def _check_url(_context: click.Context, _option: click.Parameter, url: str) -> s
     return url
 
 
-def _tool_options(command: Any) -> Any:
+def tool_options(command: Any) -> Any:
+    """Give a command the options that say how it speaks to a broker."""
     node = click.option("--node", default="", metavar="NODE", help="The node that rabbitmqctl speaks to.")
     api = click.option(
         "--api", default="", metavar="URL", envvar=API_VARIABLE, callback=_check_url,
@@ -67,7 +68,8 @@ def _tool_options(command: Any) -> Any:
     return api(node(command))
 
 
-def _tool(api: str, node: str) -> RabbitMQCtl | ManagementAPI:
+def tool_of(api: str, node: str) -> RabbitMQCtl | ManagementAPI:
+    """Make what speaks to a broker."""
     return ManagementAPI(url=api) if api else RabbitMQCtl(node=node)
 
 
@@ -78,7 +80,7 @@ def _tool(api: str, node: str) -> RabbitMQCtl | ManagementAPI:
     "--found", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What the broker has, as it exported it to this file.",
 )  # fmt: skip
-@_tool_options
+@tool_options
 @shape_options
 def plan(*, config: Path, name: str, found: Path | None, node: str, api: str, shape: Shape) -> None:
     """List what the brokers need, and how it is there: missing, there, different, or superfluous.
@@ -91,7 +93,7 @@ def plan(*, config: Path, name: str, found: Path | None, node: str, api: str, sh
     chosen = servers(deployment, name)
     had: Mapping[str, Any] | None = None
     try:
-        had = _had(chosen, found, _tool(api, node))
+        had = _had(chosen, found, tool_of(api, node))
     except ServiceAway as error:
         progress.print(f"warning: what is there is not known: {error}")
     findings = [(server, finding) for server in chosen for finding in findings_of(deployment, server, had)]
@@ -129,7 +131,7 @@ def _names(chosen: tuple[Server, ...]) -> str:
 @config_option()
 @click.option("--cell", "name", default="", metavar="CELL", help="Only the broker of this cell.")
 @click.option("--to", type=click.Path(path_type=Path), help="Write the definitions into this file; import nothing.")
-@_tool_options
+@tool_options
 def apply_(*, config: Path, name: str, to: Path | None, node: str, api: str) -> None:
     """Give the brokers what the plan lists; what is there already stays, and nothing is taken away.
 
@@ -143,7 +145,7 @@ def apply_(*, config: Path, name: str, to: Path | None, node: str, api: str) -> 
             f"the cells have several brokers; apply to one at a time, beside it, with --cell: {_names(chosen)}"
         )
     for server in chosen:
-        tool = _tool(api, node)
+        tool = tool_of(api, node)
         wanted = written(deployment, server, {} if to else tool.export())
         if to:
             write_private(to, wanted)

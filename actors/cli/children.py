@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import attrs
 
 from actors.assembly import Member
 from actors.cli.failures import ProcessDied
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from actors.deployment import Deployment, Task
     from actors.kernel.ports import Events
+    from actors.ops.settings import Cloud
 
 #: What a process writes to its standard output when its actors take messages.
 READY: Final = b"ready\n"
@@ -47,6 +50,7 @@ class Children:
         self._keep = keep
         self._tasks = tasks
         self._logs = deployment.directory / "logs"
+        self._processes: dict[Task, Process] = {}
 
     async def start(self, tasks: TaskGroup, events: Events) -> None:
         """Start a process for each role, under supervision; return when all take messages."""
@@ -57,6 +61,15 @@ class Children:
             await self._start([task for task in self._tasks if task.duty is not Duty.CELL], tasks, events)
             return
         raise ProcessDied(f"not all processes came up within {START_S_MAX:g} s{self._last_words()}")
+
+    async def tune(self, cloud: Cloud) -> None:
+        """Have every process take up those settings of a cloud that may change, and each that is started later."""
+        self._deployment = attrs.evolve(self._deployment, cloud=cloud)
+        for process in list(self._processes.values()):
+            if process.stdin is not None:
+                # One that has just died is started anew, with these settings.
+                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    await process.stdin.send(self._deployment.encode() + b"\n")
 
     async def _start(self, wave: list[Task], tasks: TaskGroup, events: Events) -> None:
         async with anyio.create_task_group() as starting:
@@ -78,10 +91,12 @@ class Children:
             )
         try:
             await self._greet(process, task)
+            self._processes[task] = process
             task_status.started()
             code = await process.wait()
             raise ProcessDied(f"the process of {task} ended with code {code}{self._words(task)}")
         finally:
+            self._processes.pop(task, None)
             with anyio.CancelScope(shield=True):
                 await _stop(process)
 

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import click
 
 from actors.cli.configuring import config_option, deployment_in, given, masked
@@ -15,9 +14,9 @@ from actors.cli.failures import FAILED
 from actors.cli.formats import Shape, shape_options, show_rows
 from actors.cli.output import console_for
 from actors.ops import plugins
+from actors.ops.changes import values_of
 from actors.ops.checks import SettingsError
-from actors.ops.declared import Setting, word_for
-from actors.ops.declared import Shape as Stands
+from actors.ops.declared import word_for
 from actors.ops.sample import sample as written
 from actors.ops.settings import declared, examine, load_cloud
 from protocol.cell_path import CellPath
@@ -104,25 +103,6 @@ def _rows(cloud: Cloud, sources: Sources) -> Iterator[Row]:
             "origin": sources.origin(where), "type": word_for(setting.kind), "unit": setting.unit,
             "live": setting.about.is_live,
         }  # fmt: skip
-
-
-def values_of(cloud: Cloud) -> Iterator[tuple[Setting, str, Any]]:
-    """Give every value of a cloud with its setting and its path, in the order of their declaration."""
-    by_names = {setting.names: setting for setting in declared()}
-
-    def inside(whole: Any, names: tuple[str, ...], path: str) -> Iterator[tuple[Setting, str, Any]]:
-        for field in attrs.fields(type(whole)):
-            setting, value = by_names[*names, field.name], getattr(whole, field.name)
-            where = f"{path}.{field.name}" if path else field.name
-            if setting.shape is Stands.LIST:
-                for place, entry in enumerate(value):
-                    yield from inside(entry, setting.names, f"{where}[{place}]")
-            elif setting.shape is Stands.TABLE and value is not None:
-                yield from inside(value, setting.names, where)
-            elif setting.shape is Stands.VALUE:
-                yield setting, where, value
-
-    yield from inside(cloud, (), "")
 
 
 def _plain(value: Any) -> Any:

@@ -52,9 +52,9 @@ def given() -> tuple[str, ...]:
     return () if context is None else context.meta.get(OPTIONS, ())
 
 
-def cloud_of(config: Path) -> Cloud:
-    """Read a file with the environment and this command's options over it; raise `SettingsError`."""
-    return load_cloud(config, variables=os.environ, options=given())
+def cloud_of(config: Path, options: tuple[str, ...] | None = None) -> Cloud:
+    """Read a file with the environment and these options, or this command's, over it; raise `SettingsError`."""
+    return load_cloud(config, variables=os.environ, options=given() if options is None else options)
 
 
 def deployment_of(config: Path) -> Deployment:

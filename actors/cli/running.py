@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import click
 
-from actors.cli.configuring import config_option, deployment_of, public
+from actors.cli.configuring import cloud_of, config_option, deployment_of, given, public
 from actors.cli.failures import named
 from actors.cli.holding import held
 from actors.cli.parameters import CellName
@@ -52,7 +53,7 @@ def run(
         return
     if config is None:
         raise click.UsageError("name the deployment's file: --config FILE, or the variable CELLFERRY_CONFIG")
-    deployment = deployment_of(config)
+    deployment, options = deployment_of(config), given()
     tasks = _chosen(deployment, role, cell=cell, host=host, replica=replica)
     deployment.directory.mkdir(parents=True, exist_ok=True)
 
@@ -60,7 +61,7 @@ def run(
         click.echo(_introduction(deployment, tasks, has_processes=processes))
 
     async def serving() -> None:
-        await serve(deployment, tasks, has_processes=processes, ready=ready)
+        await serve(deployment, tasks, has_processes=processes, ready=ready, reread=partial(cloud_of, config, options))
 
     try:
         with held(deployment, tasks):

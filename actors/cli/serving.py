@@ -15,22 +15,26 @@ from actors.cli.children import READY, Children
 from actors.cli.failures import within
 from actors.cli.patience import patiently
 from actors.cli.providing import provide
+from actors.cli.reloading import AsyncTune, Reload
 from actors.client import Client
+from actors.deployment import Deployment
 from actors.kernel.supervisor import supervise
 from actors.ops.notify import Notifier
 from actors.process import open_parts, run_tasks, user
 from actors.seeing import seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskStatus
 
-    from actors.deployment import Deployment, Task
+    from actors.deployment import Task
     from actors.kernel.ports import Events
     from actors.ops.health import Health
-    from actors.process import Parts
+    from actors.ops.settings import Cloud
+    from actors.process import Parts, Tune
+    from actors.seeing import Seeing
 
 #: How long the hosts have to announce themselves to their cells, and these to tell the root.
 HOSTS_S_MAX: Final = 60.0
@@ -52,19 +56,22 @@ async def serve_child(
     opening = opening or partial(open_parts, needed=(task.cell,))
     async with anyio.create_task_group() as watching:
         stop = _Stop(watching.cancel_scope)
-        watching.start_soon(_until_orphaned, watching.cancel_scope)
-        await watching.start(_until_signalled, stop)
+        heard = _Heard(watching.cancel_scope)
+        watching.start_soon(heard.run)
+        await watching.start(_until_signalled, stop, _no_reload)
         async with seen(deployment, (task,), place=1 + deployment.tasks().index(task)) as seeing:
 
             @asynccontextmanager
-            async def serving() -> AsyncGenerator[Parts]:
-                async with opening(deployment, seeing.events) as opened:
-                    parts = attrs.evolve(opened, health=seeing.health)
-                    async with run_tasks(parts, (task,)):
-                        yield parts
+            async def serving() -> AsyncGenerator[Tune]:
+                async with (
+                    opening(deployment, seeing.events) as opened,
+                    run_tasks(attrs.evolve(opened, health=seeing.health), (task,)) as tune,
+                ):
+                    yield tune
 
             # The service manager's word is for the parent.
-            async with patiently(serving, deployment=deployment, seeing=seeing, notifier=Notifier({})):
+            async with patiently(serving, deployment=deployment, seeing=seeing, notifier=Notifier({})) as tune:
+                heard.tune = _with_log(tune, seeing)
                 seeing.events.emit("process_ready", process=seeing.process)
                 os.write(1, READY)
                 await stop.wanted()
@@ -73,50 +80,72 @@ async def serve_child(
 
 
 async def serve(
-    deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None]
-) -> None:
+    deployment: Deployment, tasks: tuple[Task, ...], *, has_processes: bool, ready: Callable[[], None],
+    reread: Callable[[], Cloud] | None = None,
+) -> None:  # fmt: skip
     """Run these roles until a signal comes; call `ready` when they take messages, and all hosts of all are known.
 
-    Whatever broker or database they need may be away when they start, and is waited for.
+    Whatever broker or database they need may be away when they start, and is waited for.  SIGHUP has them take up what
+    `reread` gives of settings that may change meanwhile.
     """
     notifier = Notifier(os.environ)
-    async with anyio.create_task_group() as watching:
+    async with anyio.create_task_group() as watching, seen(deployment, tasks) as seeing:
         stop = _Stop(watching.cancel_scope)
-        await watching.start(_until_signalled, stop)
+        reload = Reload(deployment.cloud, reread, seeing.events)
+        await watching.start(_until_signalled, stop, reload.run)
         watching.start_soon(notifier.live)
-        async with seen(deployment, tasks) as seeing:
 
-            @asynccontextmanager
-            async def serving() -> AsyncGenerator[Parts]:
-                async with open_parts(deployment, seeing.events, needed={task.cell for task in tasks}) as opened:
-                    parts = attrs.evolve(opened, health=seeing.health)
-                    async with _running(parts, tasks, has_processes=has_processes):
-                        if tasks == deployment.tasks():
-                            await _settle(parts)
-                        yield parts
+        @asynccontextmanager
+        async def serving() -> AsyncGenerator[AsyncTune]:
+            async with open_parts(deployment, seeing.events, needed={task.cell for task in tasks}) as opened:
+                parts = attrs.evolve(opened, health=seeing.health)
+                async with _running(parts, tasks, seeing, has_processes=has_processes) as tune:
+                    if tasks == deployment.tasks():
+                        await _settle(parts)
+                    yield tune
 
-            async with patiently(serving, deployment=deployment, seeing=seeing, notifier=notifier):
-                seeing.events.emit("process_ready", process=seeing.process)
-                ready()
-                notifier.ready()
-                await stop.wanted()
-                notifier.stopping()
-                seeing.events.emit("process_draining", process=seeing.process)
+        async with patiently(serving, deployment=deployment, seeing=seeing, notifier=notifier) as reload.tune:
+            seeing.events.emit("process_ready", process=seeing.process)
+            ready()
+            notifier.ready()
+            await stop.wanted()
+            notifier.stopping()
+            seeing.events.emit("process_draining", process=seeing.process)
         watching.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def _running(parts: Parts, tasks: tuple[Task, ...], *, has_processes: bool) -> AsyncGenerator[None]:
+async def _running(
+    parts: Parts, tasks: tuple[Task, ...], seeing: Seeing, *, has_processes: bool
+) -> AsyncGenerator[AsyncTune]:
     if not has_processes:
-        async with run_tasks(parts, tasks):
-            yield
+        async with run_tasks(parts, tasks) as tune:
+            here = _with_log(tune, seeing)
+
+            async def tune_here(cloud: Cloud) -> None:
+                here(cloud)
+
+            yield tune_here
         return
     async with anyio.create_task_group() as group:
         assert parts.health is not None, "who watches them is watched"
-        keep = partial(_keep, parts.health)
-        await Children(parts.deployment, tasks, keep=keep).start(group, parts.ports.events)
-        yield
+        children = Children(parts.deployment, tasks, keep=partial(_keep, parts.health))
+        await children.start(group, parts.ports.events)
+
+        async def tune_all(cloud: Cloud) -> None:
+            seeing.log.change(cloud.log)
+            await children.tune(cloud)
+
+        yield tune_all
         group.cancel_scope.cancel()
+
+
+def _with_log(tune: Tune, seeing: Seeing) -> Tune:
+    def tuned(cloud: Cloud) -> None:
+        seeing.log.change(cloud.log)
+        tune(cloud)
+
+    return tuned
 
 
 async def _keep(
@@ -136,10 +165,27 @@ async def _settle(parts: Parts) -> None:
         await provide(client, cloud, parts.site.images)
 
 
-async def _until_orphaned(scope: anyio.CancelScope) -> None:
-    """Wait for the end of standard input: the parent holds the other end, and lets go of it when it dies."""
-    await anyio.wait_readable(0)
-    scope.cancel()
+class _Heard:
+    """What comes from the parent: a deployment whose settings are to be taken up, and the end, when that dies."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self.tune: Tune | None = None
+        self._scope = scope
+
+    async def run(self) -> None:
+        """Read standard input until its end: the parent holds the other one, and lets go of it when it dies."""
+        while True:
+            await anyio.wait_readable(0)
+            line = read_line()
+            if not line.endswith(b"\n"):
+                self._scope.cancel()
+                return
+            if self.tune is not None:
+                self.tune(Deployment.decode(line).cloud)
+
+
+async def _no_reload() -> None:
+    """Do nothing: the parent is told, and tells its children."""
 
 
 class _Stop:
@@ -162,8 +208,13 @@ class _Stop:
             self._wanted.set()
 
 
-async def _until_signalled(stop: _Stop, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _until_signalled(
+    stop: _Stop, reload: Callable[[], Awaitable[None]], *, task_status: TaskStatus[None]
+) -> None:  # fmt: skip
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
-        async for _ in signals:
-            stop.signal()
+        async for each in signals:
+            if each is signal.SIGHUP:
+                await reload()
+            else:
+                stop.signal()

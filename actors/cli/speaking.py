@@ -14,7 +14,7 @@ from actors.cli.configuring import deployment_of
 from actors.cli.failures import NotThere, ServiceAway, leaf, named
 from actors.cli.output import console_for
 from actors.client import Client
-from actors.kernel.post import Post
+from actors.kernel.post import Pin, Post
 from actors.ops.events import MemoryEvents
 from actors.ops.system import SystemClock, SystemIds, SystemRandom
 from actors.wire.rabbitmq import RabbitWire
@@ -98,7 +98,7 @@ def speak(config: Path, work: Callable[[Session], Awaitable[T]]) -> T:
         async with connecting as wire:
             opening = Post(
                 me=Address(root, CLIENT), replies=replies_of(CLIENT, ids.new().hex()), wire=wire, ids=ids,
-                events=MemoryEvents(), is_passing=True,
+                events=MemoryEvents(), is_passing=True, pin=Pin(deployment.cloud.upgrade.version),
             )  # fmt: skip
             async with opening.open() as post:
                 return await work(

@@ -102,6 +102,11 @@ class Conductor:
         finally:
             await self._conversations.let_go()
 
+    def tune(self, *, waits: Waits, crossing: Crossing) -> None:
+        """Take up what was decided anew: what begins from now on is decided by it."""
+        self._crossing = crossing
+        self._chores.tune(waits)
+
     def _begin(self, connection: Connection, order: Any, moment: Moment) -> None:
         goal, lease = order.goal, self._conversations.lease(derived_id(moment.key), order.server)
         others = self._journals.others(connection, order.server, but=lease.conversation)
@@ -111,7 +116,8 @@ class Conductor:
         for other in admission.ends:
             cause = ended_by(order.server, other.goal, lease.conversation)
             self._journals.end(connection, other.conversation, cause=encode_body(report(cause, cell=str(self._root))))
-        payload = encode_body(brief_of(self._root, order, is_queued=bool(admission.ends), crossing=self._crossing))
+        brief = brief_of(self._root, order, is_queued=bool(admission.ends), crossing=self._crossing)
+        payload = self._conversations.written(brief)
         self._journals.begin(connection, lease, goal=goal, payload=payload, at_us=moment.now_us)
 
     async def _take(self, order: Any, moment: Moment) -> say.Accepted:

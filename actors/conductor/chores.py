@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.kernel.periodic import every
-from protocol.bodies import encode_body
 from protocol.cell_path import Address
 from protocol.errors import NotFound
 from protocol.moves.chores import LOOK_S
@@ -35,17 +34,34 @@ class Chores:
         self._clock = clock
         self._conversations = conversations
         self._waits = waits
+        self._tasks: TaskGroup | None = None
+        self._watched: set[str] = set()  # By the chores' users.
 
     def start(self, tasks: TaskGroup) -> None:
         """Watch in the background, each chore by itself: what one waits for holds up no other."""
-        for chore, after_us in self._waits.chores():
-            tasks.start_soon(self._run, chore, after_us, tasks, name=chore.user)
+        self._tasks, self._watched = tasks, set()
+        self._watch(tasks)
 
-    async def _run(self, chore: Chore, after_us: int, tasks: TaskGroup) -> None:
-        look = partial(self._look, chore, after_us, tasks)
+    def tune(self, waits: Waits) -> None:
+        """Wait so long from now on; also for what was not watched before."""
+        self._waits = waits
+        if self._tasks is not None:
+            self._watch(self._tasks)
+
+    def _watch(self, tasks: TaskGroup) -> None:
+        for chore, _ in self._waits.chores():
+            if chore.user not in self._watched:
+                self._watched.add(chore.user)
+                tasks.start_soon(self._run, chore, tasks, name=chore.user)
+
+    async def _run(self, chore: Chore, tasks: TaskGroup) -> None:
+        look = partial(self._look, chore, tasks)
         await every(LOOK_S, look, events=self._post.events, waits="chore_waits", chore=chore.user)
 
-    async def _look(self, chore: Chore, after_us: int, tasks: TaskGroup) -> None:
+    async def _look(self, chore: Chore, tasks: TaskGroup) -> None:
+        after_us = next((after_us for each, after_us in self._waits.chores() if each is chore), None)
+        if after_us is None:  # Nobody wants it done any more.
+            return
         found = await self._post.call(Address(self._post.me.cell, "cell"), chore.due(after_us))
         for due in found.servers:
             conversation = await self._store.transact(self._begin, chore, due, self._clock.now_us())
@@ -67,5 +83,6 @@ class Chores:
         if conversation is not None:
             brief = Brief(root=self._post.me.cell, order=chore.order_of(due, conversation))
             lease = self._conversations.lease(conversation, due.server)
-            self._journals.begin(connection, lease, goal=chore.goal, payload=encode_body(brief), at_us=now_us)
+            payload = self._conversations.written(brief)
+            self._journals.begin(connection, lease, goal=chore.goal, payload=payload, at_us=now_us)
         return conversation

@@ -10,10 +10,12 @@ import attrs
 from actors.kernel.fences import Fences
 from actors.kernel.leases import Leases
 from actors.kernel.noting import Noting
+from actors.kernel.pauses import CALL_BUDGET_S, GATHER_BUDGET_S, PATIENCE_S, backoff_s
 from actors.kernel.ports import Lease
 from actors.kernel.post import Stamp
 from actors.kernel.sweeper import Sweeper
 from actors.kernel.watched import Watched
+from protocol import pins
 from protocol.bodies import encode_body
 from protocol.envelope import Context
 from protocol.errors import CellferryError, ErrorReport, StaleEpoch, StoreUnavailable, report
@@ -31,12 +33,6 @@ if TYPE_CHECKING:
     from protocol.cell_path import Address
     from protocol.states import Goal
 
-CALL_BUDGET_S: Final = 30.0
-GATHER_BUDGET_S: Final = 10.0
-BACKOFF_FIRST_S: Final = 0.2
-BACKOFF_MAX_S: Final = 30.0
-#: How long a step that may still fail is asked again when its outcome is unknown, before it is undone.
-PATIENCE_S: Final = 120.0
 #: How often it is looked for news of a conversation that another replica carries out.
 FOLLOW_S: Final = 0.2
 #: What comes of a command that is not waited for any more, since its conversation is to end.
@@ -168,6 +164,10 @@ class Conversations:
         """Write that no receiver remembers a conversation any more."""
         await self._store.transact(self._journals.swept, journal.conversation)
 
+    def written(self, value: object) -> bytes:
+        """Write what a journal is to keep, as other replicas of the conductor read it, too."""
+        return pins.written(value, pin=self._post.pin.version)
+
     async def append(self, journal: Journal, entry: Entry) -> tuple[Journal, bytes | None]:
         """Make an entry durable, and tell whoever watches; give also the cause for which it is to end, if any."""
         ends_for = await self._store.transact(self._journals.append, journal.conversation, entry)
@@ -243,8 +243,8 @@ class Conversations:
         return self._clock.now_us()
 
     def pause_s(self, tries: int) -> float:
-        """Tell how long to wait before the next try: doubling, with jitter, up to a limit."""
-        return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * self._random.uniform())
+        """Tell how long to wait before the next try."""
+        return backoff_s(tries, self._random.uniform())
 
 
 class _Run:
@@ -267,7 +267,7 @@ class _Run:
                 case Send():
                     await self._exchange(decision)
                 case Finish(ending=ending):
-                    await self._write(Kind.END, payload=encode_body(ending))
+                    await self._write(Kind.END, payload=self._all.written(ending))
                     self._all.noting.end(self._journal, is_success=ending.is_success)
                 case CloseAll(receivers=receivers):
                     await self._close(receivers)
@@ -299,7 +299,7 @@ class _Run:
         if isinstance(outcome, CellferryError):
             await self._write(Kind.REFUSED, send, encode_body(self._all.report(outcome)))
             return "refused"
-        return await self._write_outcome(send, outcome, encode_body(outcome))
+        return await self._write_outcome(send, outcome, self._all.written(outcome))
 
     async def _write_outcome(self, send: Send, reply: Any, payload: bytes) -> str:
         # An objection reads the reply through the journal, as every later step will: so it is entered on trial.

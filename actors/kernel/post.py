@@ -22,6 +22,7 @@ from protocol.envelope import Broadcast, Context, Direction, Key, Response, Targ
 from protocol.errors import CallTimeout, CellferryError, ErrorReport, Forbidden, revive
 from protocol.errors_wire import decode_error, encode_error
 from protocol.gather import decode_answers
+from protocol.pins import NEWEST, pinned
 from protocol.requests import Gathered, Request
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ R = TypeVar("R")
 BUDGET_S: Final = 30.0
 REPLY_PREFETCH: Final = 256
 ANONYMOUS: Final = Context(request_id="")
+
+
+@attrs.define
+class Pin:
+    """Which version of the messages a process writes: all its actors share it, and it may be lifted while they run."""
+
+    version: int = NEWEST
 
 
 @attrs.frozen(kw_only=True)
@@ -60,14 +68,16 @@ class Post:
     """One replica's way to all other actors.  Open it before use."""
 
     def __init__(
-        self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events, is_passing: bool = False
-    ) -> None:
+        self, *, me: Address, replies: str, wire: Wire, ids: Ids, events: Events, is_passing: bool = False,
+        pin: Pin | None = None,
+    ) -> None:  # fmt: skip
         """Answers come to the queue `replies`; of one who is passing, it goes when he goes."""
         self.me = me
         self.replies = Queue(me.cell, replies, is_exclusive=is_passing)
         self.wire = wire
         self.ids = ids
         self.events = events
+        self.pin = pin or Pin()
         self.calls = Calls()
         self.role = role_of(me.mailbox)
         self._outlets: Outlets | None = None
@@ -155,6 +165,8 @@ class Post:
 
     async def send(self, envelope: Envelope) -> None:
         """Put an envelope on its way: to the queue of its target here, or to the link of this cell."""
+        if self.pin.version < NEWEST:
+            envelope = pinned(envelope, self.pin.version)
         if isinstance(envelope, Broadcast) or envelope.target.cell != self.me.cell:
             await self.put(Queue(self.me.cell, LINK), envelope)
         else:

@@ -33,6 +33,7 @@ from actors.ops.sections import (
     VolumeSettings,
 )
 from actors.ops.sources import Sources, parse_toml, read_sources
+from actors.ops.upgrading import NOT_PINNED, UpgradeSettings
 from actors.ops.watching import NO_HTTP, USUAL_LOG, HttpSettings, LogSettings
 from protocol.cell_path import CellPath
 from protocol.moves.chores import Waits
@@ -80,6 +81,7 @@ class Cloud:
     mirror: MirrorSettings = BY_DEFAULT
     log: LogSettings = USUAL_LOG
     http: HttpSettings = NO_HTTP
+    upgrade: UpgradeSettings = NOT_PINNED
     deployment: DeploymentSettings | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -33,6 +33,9 @@ _LOCK: Final = Statement(
     .with_for_update()
 )
 _ALL: Final = Statement(_ROW.order_by(CONVERSATIONS.c.first_epoch))
+_OPEN_ONES: Final = Statement(
+    select(CONVERSATIONS.c.conversation, CONVERSATIONS.c.waits_for).where(_OPEN).order_by(CONVERSATIONS.c.first_epoch)
+)
 _HELD_BY: Final = Statement(
     select(CONVERSATIONS.c.conversation)
     .where(_OPEN, CONVERSATIONS.c.owner == bindparam("by"))
@@ -236,6 +239,11 @@ class SqlJournals:
             connection, conversation=conversation, seq=entry.seq, epoch=entry.epoch, kind=entry.kind.value,
             at_us=entry.at_us, step=entry.step, attempt=entry.attempt, is_undo=entry.is_undo, payload=entry.payload,
         )  # fmt: skip
+
+
+def open_ones(connection: Connection) -> tuple[tuple[str, str | None], ...]:
+    """Name the conversations that are open, whatever their goals, and what each waits for."""
+    return tuple((row.conversation, row.waits_for) for row in _OPEN_ONES.all(connection))
 
 
 def conversations(connection: Connection) -> tuple[ConversationTruth, ...]:

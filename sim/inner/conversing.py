@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from actors.kernel.conversation import (
-    BACKOFF_FIRST_S,
-    BACKOFF_MAX_S,
-    CALL_BUDGET_S,
-    ENDED,
-    GATHER_BUDGET_S,
-    PATIENCE_S,
-)
+from actors.kernel.conversation import ENDED
+from actors.kernel.pauses import CALL_BUDGET_S, GATHER_BUDGET_S, PATIENCE_S, backoff_s
 from protocol.bodies import encode_body
 from protocol.errors import CellferryError, StaleEpoch, StoreUnavailable, report, revive
 from protocol.journal import Entry, Kind
@@ -259,4 +253,4 @@ class Run:
 def pause_s(setting: Setting, who: str, what: str, tries: int) -> float:
     """Tell how long to wait before the next try: doubling, with jitter, up to a limit."""
     jitter = setting.chance.uniform("pause", who, what, tries)
-    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(tries, 16)) * (0.5 + 0.5 * jitter))
+    return backoff_s(tries, jitter)

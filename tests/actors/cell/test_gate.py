@@ -57,6 +57,18 @@ async def test_a_neighbour_has_a_rate_of_its_own() -> None:
         gate.admit(numbered(7), via=EU)
 
 
+async def test_a_rate_that_is_changed_holds_from_then_on() -> None:
+    """Of a neighbour that was free before as of one that was not."""
+    gate = Gate(ROOT, UNGUARDED)
+    gate.admit(numbered(1), via=EU)
+    gate.tune(Guard(per_s_max=1))
+    gate.admit(numbered(2), via=EU)
+    with pytest.raises(Overflow):
+        gate.admit(numbered(3), via=EU)
+    gate.tune(UNGUARDED)
+    gate.admit(numbered(4), via=EU)
+
+
 async def test_what_has_come_before_is_refused_where_no_key_tells_it_from_new() -> None:
     """The same envelope again is stale; one with a key is its receiver's to know, an answer its asker's."""
     gate = Gate(ROOT, Guard(refuses_doubles=True))

@@ -11,9 +11,10 @@ import anyio
 import attrs
 import pytest
 
-from actors.kernel.conversation import CALL_BUDGET_S, PATIENCE_S, Conversations
+from actors.kernel.conversation import Conversations
 from actors.kernel.handlers import Transactional
 from actors.kernel.leases import LEASE_S
+from actors.kernel.pauses import CALL_BUDGET_S, PATIENCE_S
 from actors.store.journal import SqlJournals, conversations
 from actors.store.sqlite import InlineStore, open_inline
 from actors.store.tables import CONDUCTOR_TABLES
