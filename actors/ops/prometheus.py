@@ -25,6 +25,8 @@ class PrometheusMeters:
 
     def __init__(self, *, series_max: int = SERIES_MAX) -> None:
         """Declare every metric."""
+        # When a counter began would be a second series of each, which nobody reads.
+        client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self._series_max = series_max
         self._registry = client.CollectorRegistry(auto_describe=False)
         client.ProcessCollector(registry=self._registry)
