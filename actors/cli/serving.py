@@ -52,7 +52,8 @@ async def serve_child(
         stop = _Stop(watching.cancel_scope)
         watching.start_soon(_until_orphaned, watching.cancel_scope)
         await watching.start(_until_signalled, stop)
-        place = 1 + deployment.tasks().index(task)
+        tasks = deployment.tasks()
+        place = 1 + tasks.index(task) if task in tasks else 0
         async with (
             seen(deployment, (task,), place=place) as seeing,
             opening(deployment, seeing.events) as parts,

@@ -40,6 +40,10 @@ class PrometheusMeters:
         """Count one more."""
         self._of(metric, labels).inc()
 
+    def begin(self, metric: Metric, /, *labels: str) -> None:
+        """Have a series at zero, so that the first one counted is seen as a rise."""
+        self._of(metric, labels)
+
     def observe(self, metric: Metric, value: float, /, *labels: str) -> None:
         """Enter a value into a histogram."""
         self._of(metric, labels).observe(value)
