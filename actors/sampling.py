@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 US_A_S: Final = 1_000_000
 #: How long one round may take, whatever is away.
 ROUND_S_MAX: Final = 30.0
+UNASKED: Final = "not asked yet"
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +57,7 @@ class Sampler:
         self._events = events
         self._clock = clock
         self._every_s = every_s
-        self._troubles: dict[str, str] = {each.name: "not asked yet" for each in self._sampled}
+        self._troubles: dict[str, str] = dict.fromkeys((each.name for each in self._sampled), UNASKED)
         self._since_s: float | None = None
 
     async def run(self) -> None:
@@ -77,7 +78,7 @@ class Sampler:
                 if each.driver is not None:
                     await _add_guests(each.driver, guests)
             except (CellferryError, OSError) as error:
-                if not self._troubles.get(each.name):
+                if self._troubles[each.name] in {"", UNASKED}:  # Told once, and not each time.
                     self._events.emit("sample_failed", process=each.name, error=str(error))
                 self._troubles[each.name] = str(error)
             else:

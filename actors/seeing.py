@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import anyio
 import attrs
 
-from actors.kernel.metrics import PROCESS
+from actors.kernel.events import EVENTS
+from actors.kernel.metrics import DEAD_LETTERS, EVENTS_TOLD, PROCESS
 from actors.ops.checks import SettingsError
 from actors.ops.health import Health
 from actors.ops.http import serve
@@ -21,6 +22,7 @@ from actors.ops.pages import Pages
 from actors.ops.prometheus import PrometheusMeters
 from actors.ops.scopes import doing
 from actors.ops.secrets import read_secrets
+from protocol.dead_letters import Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -61,6 +63,10 @@ def make(
     """Make all parts; `about` is on every line of the log, which goes to standard error unless told otherwise."""
     meters = PrometheusMeters()
     log = Log(deployment.cloud.log, file=file, about=about, context=doing, redactor=Redactor(secrets_of(deployment)))
+    for reason in Reason:
+        meters.begin(DEAD_LETTERS, reason.value)
+    for event in EVENTS:
+        meters.begin(EVENTS_TOLD, event)
     meters.tell(PROCESS, {(process, _version()): 1.0})
     return Seeing(
         process=process, log=log, meters=meters, health=Health(process, meters),

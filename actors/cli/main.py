@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "scheduler": at("actors.cli.schedulers", "scheduler", "Look at what chooses the cell of a server."),
     "server": at("actors.cli.server_commands", "server", "Create, move and change servers."),
     "service": at("actors.cli.services", "service", "Look at the services of hosts; forget one."),
+    "top": at("actors.cli.top", "top", "Watch what moves, and the tree of cells."),
     "upgrade": at("actors.cli.upgrades", "upgrade", "See whether this version can run a deployment."),
     "volume": at("actors.cli.supplies", "volume", "Add volumes."),
 }

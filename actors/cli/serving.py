@@ -59,7 +59,9 @@ async def serve_child(
         heard = _Heard(watching.cancel_scope)
         watching.start_soon(heard.run)
         await watching.start(_until_signalled, stop, _no_reload)
-        async with seen(deployment, (task,), place=1 + deployment.tasks().index(task)) as seeing:
+        tasks = deployment.tasks()
+        place = 1 + tasks.index(task) if task in tasks else 0
+        async with seen(deployment, (task,), place=place) as seeing:
 
             @asynccontextmanager
             async def serving() -> AsyncGenerator[Tune]:

@@ -25,6 +25,8 @@ class PrometheusMeters:
 
     def __init__(self, *, series_max: int = SERIES_MAX) -> None:
         """Declare every metric."""
+        # When a counter began would be a second series of each, which nobody reads.
+        client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self._series_max = series_max
         self._registry = client.CollectorRegistry(auto_describe=False)
         client.ProcessCollector(registry=self._registry)
@@ -37,6 +39,10 @@ class PrometheusMeters:
     def add(self, metric: Metric, /, *labels: str) -> None:
         """Count one more."""
         self._of(metric, labels).inc()
+
+    def begin(self, metric: Metric, /, *labels: str) -> None:
+        """Have a series at zero, so that the first one counted is seen as a rise."""
+        self._of(metric, labels)
 
     def observe(self, metric: Metric, value: float, /, *labels: str) -> None:
         """Enter a value into a histogram."""
