@@ -68,7 +68,7 @@ class Result:
 
 
 class User:
-    """Moves one server to and fro, and confirms or reverts each move."""
+    """Moves one server there and back, and confirms or reverts each move."""
 
     def __init__(self, fleet: Fleet, number: int) -> None:
         self.server = fleet.new_server()
