@@ -150,6 +150,14 @@ class Machines:
         if name not in self.live:
             await self._run(name)
 
+    def tune(self, role: str, **settings: Any) -> None:
+        """Have all live replicas of a role take up settings that were changed."""
+        for name, member in self._members.items():
+            if name in self.live and name.rpartition("/")[2].partition("~")[0] == role and member.tune is not None:
+                token = OWNER.set(self.live[name].owner)  # What it starts now is a part of its process.
+                member.tune(**settings)
+                OWNER.reset(token)
+
     async def _run(self, name: str, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         self._runs[name] += 1
         process = Process(name, run=self._runs[name])

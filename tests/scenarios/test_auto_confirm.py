@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import pytest
 
 from protocol.journal import Kind
-from protocol.moves.chores import CONFIRM, LOOK_S
+from protocol.moves.chores import CONFIRM, LOOK_S, NEVER, Waits
+from protocol.moves.crossing import FREELY
 from protocol.states import Goal, VmState
 from sim import Scenario
 from sim.faults import Fault, FaultKind
 from sim.history import Journaled
 from sim.stages.inner import InnerStage
-from sim.stages.loop import LoopStage
+from sim.stages.loop import LoopStage, WorldStage
 from tests.scenarios.endings import at_rest
 
 STAGES: Final = pytest.mark.parametrize("on", [LoopStage, InnerStage])
@@ -83,6 +85,28 @@ def test_nobody_is_hurried_where_no_time_is_set(on: Callable[..., Any]) -> None:
         await at_rest(s)
 
     play(story, on, after_s=0)
+
+
+def test_a_time_that_is_set_while_conductors_run_holds_from_then_on() -> None:
+    """Also of moves that wait already; taken away again, nobody is hurried any more."""
+
+    async def story(s: Scenario) -> None:
+        assert isinstance(s.stage, WorldStage)
+        tune = partial(s.stage.world.machines.tune, "conductor", crossing=FREELY)
+        await moved(s)
+        await s.wait(2 * BY_S)
+        assert state(s) is VmState.RESIZED
+        tune(waits=Waits(confirm_after_s=AFTER_S))
+        await s.wait(LOOK_S + 5)
+        assert state(s) is VmState.ACTIVE
+        assert len(confirms(s)) == 1
+        tune(waits=NEVER)
+        await (await s.migrate("web", host="h1")).done()
+        await s.wait(2 * BY_S)
+        assert state(s) is VmState.RESIZED
+        await at_rest(s)
+
+    play(story, LoopStage, after_s=0)
 
 
 @STAGES
