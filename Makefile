@@ -28,8 +28,9 @@ sim: .venv/.ready ## hunt for two minutes, on all cores, for weather that breaks
 test: setup ## run the tests (finds, starts or installs the services they need)
 	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
 
-chaos: setup ## kill every process of real deployments at every point of every move; figures go to build/chaos.json
+chaos: setup ## kill every process at every point of every move, then disasters under load; figures go to build
 	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python -m tests.chaos.stormy
 
 night: setup ## run for hours: every death, 1,000 seeds twice, long hunts; figures go to build/night.json
 	@CELLFERRY_PROFILE=night $(BIN)/pytest -n 2 --timeout 0 tests/fuzz tests/properties tests/sagas tests/scenarios/test_races_on_wires.py
