@@ -199,7 +199,7 @@ async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Non
     plugins.check_names(scheduler.filters, scheduler.multipliers)
     members = [_watched(member, task, parts.health) for task in tasks for member in await parts.members(task)]
     async with anyio.create_task_group() as group:
-        if parts.health is not None:
+        if parts.health is not None and parts.deployment.cloud.http.port:  # Else nobody asks for it.
             await _sample(parts, tasks, parts.health, group)
         await assembly.start(tuple(members), group, parts.ports.events)
         yield
