@@ -218,7 +218,7 @@ async def run_tasks(parts: Parts, tasks: tuple[Task, ...]) -> AsyncGenerator[Tun
             parts.tune(task, of_task, cloud)
 
     async with anyio.create_task_group() as group:
-        if parts.health is not None:
+        if parts.health is not None and parts.deployment.cloud.http.port:  # Else nobody asks for it.
             await _sample(parts, tasks, parts.health, group)
         await assembly.start(every, group, parts.ports.events)
         yield tune

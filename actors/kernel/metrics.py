@@ -32,7 +32,7 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@attrs.frozen(cache_hash=True)
+@attrs.frozen(eq=False)  # Each is there once, and looked up at every message.
 class Metric:
     """One figure, by Prometheus' conventions: base units, and `_total` behind what only grows."""
 
