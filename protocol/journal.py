@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -88,6 +88,8 @@ class Journal:
     goal: Goal
     entries: tuple[Entry, ...]
     _facts: Facts | None = attrs.field(init=False, default=None, eq=False, repr=False)
+    #: What was worked out of payloads that stand here, by these payloads: so it holds for the journals that follow.
+    worked_out: dict[tuple[object, ...], Any] = attrs.field(init=False, factory=dict, eq=False, repr=False)
 
     @property
     def facts(self) -> Facts:
@@ -105,6 +107,7 @@ class Journal:
             conversation=self.conversation, server=self.server, goal=self.goal, entries=(*self.entries, entry)
         )
         object.__setattr__(after, "_facts", self.facts.after(entry))
+        object.__setattr__(after, "worked_out", self.worked_out)
         return after
 
     @property

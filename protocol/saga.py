@@ -54,9 +54,14 @@ class Story:
 
     def find(self, step: str, cls: type[T], *, is_undo: bool = False) -> T | None:
         """Give the reply to a step (or to its undo), if there is one."""
+        found = self.payload(step, is_undo=is_undo)
+        return None if found is None else read(found, cls)
+
+    def payload(self, step: str, *, is_undo: bool = False) -> bytes | None:
+        """Give the reply to a step (or to its undo) as the journal holds it, if there is one."""
         done = self.journal.facts.done
         found = done.get((step, self.attempt, is_undo)) or done.get((step, 0, is_undo))
-        return None if found is None else read(found.payload, cls)
+        return None if found is None else found.payload
 
     def reply(self, step: str, cls: type[T]) -> T:
         """Give the reply to a step that must have been done."""

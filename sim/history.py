@@ -358,7 +358,7 @@ class History:
         self.probes: Counter[str] = Counter()
         self._by_kind: dict[type[Happening], list[Listener]] = {}
         self._hash = hashlib.sha256()
-        self._unhashed: list[str] = []
+        self._unhashed: list[tuple[Line, int]] = []  # With the loop's step: written out only for who asks for the hash.
         self.held: list[Happening] | None = None
 
     @property
@@ -379,17 +379,17 @@ class History:
             return
         line = Line(number=len(self.lines), at_ns=self.now_ns(), what=what)
         self.lines.append(line)
-        self._unhashed.append(f"{line.at_ns} {self._steps()} {what}\n")
-        if len(self._unhashed) >= HASHED_TOGETHER:
-            self._hash_lines()
+        self._unhashed.append((line, self._steps()))
         for listener in self._by_kind.get(type(what), ()):
             listener(line)
         for listener in self.listeners:
             listener(line)
 
     def _hash_lines(self) -> None:
-        self._hash.update("".join(self._unhashed).encode())
-        self._unhashed.clear()
+        unhashed, self._unhashed = self._unhashed, []
+        for some in range(0, len(unhashed), HASHED_TOGETHER):
+            lines = unhashed[some : some + HASHED_TOGETHER]
+            self._hash.update("".join([f"{line.at_ns} {steps} {line.what}\n" for line, steps in lines]).encode())
 
     def transaction(self) -> Holding:
         """Hold what is recorded in the context, and give it; whoever made it durable records it then."""

@@ -42,9 +42,13 @@ class Run:
 
 
 def run_case(
-    case: Case, *, layout: Layout | None = None, is_checked: bool = True, until: Callable[[Line], None] | None = None
-) -> Run:
-    """Run a case with the real actors.  `until` hears each line, and may end the run by raising."""
+    case: Case, *, layout: Layout | None = None, is_checked: bool = True, until: Callable[[Line], None] | None = None,
+    is_hashed: bool = True,
+) -> Run:  # fmt: skip
+    """Run a case with the real actors.  `until` hears each line, and may end the run by raising.
+
+    Unless `is_hashed`, the outcome has no trace hash: to write out each line takes time, and few ask for it.
+    """
     world = World(layout or case.layout(), seed=case.seed, plan=case.faults, pace=1.0)
     tally = Tally()
     world.history.listen(tally.listen, *HEARD)
@@ -56,14 +60,16 @@ def run_case(
         virtual_s = clock.run(_live, world, case, checks, strategy=strategy_of(case.strategy, case.seed))
     finally:
         world.close()
-    return Run(outcome=_outcome(case, world, tally, checks, virtual_s), history=world.history)
+    return Run(outcome=_outcome(case, world, tally, checks, virtual_s, is_hashed=is_hashed), history=world.history)
 
 
-def _outcome(case: Case, world: World, tally: Tally, checks: Watch | None, virtual_s: float) -> Outcome:
+def _outcome(
+    case: Case, world: World, tally: Tally, checks: Watch | None, virtual_s: float, *, is_hashed: bool
+) -> Outcome:  # fmt: skip
     injector = world.injector
     return Outcome(
         case=case,
-        trace_sha256=world.history.sha256,
+        trace_sha256=world.history.sha256 if is_hashed else "",
         moves=tally.moves,
         messages=tally.messages,
         steps=len(world.history.lines),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -261,6 +261,20 @@ def choose(story: Story) -> HostRoom | None:
     """Choose the first by `rank` of the fitting hosts that no earlier attempt has tried."""
     if story.find("choose_target", Gathered) is None:
         return None  # An attempt that had nothing to choose, and was followed by another.
+    # Nearly every step asks who was chosen.
+    known, given = story.journal.worked_out, ("choose", story.attempt, *_given(story))
+    if given not in known:
+        known[given] = _choose(story)
+    return cast("HostRoom | None", known[given])
+
+
+def _given(story: Story) -> tuple[bytes | None, ...]:
+    """Give all that a choice follows from: the order, and the replies as they stand in the journal."""
+    asked = [Story(story.journal, number).payload("choose_target") for number in range(1, story.attempt + 1)]
+    return (story.journal.entries[0].payload, story.payload("take"), story.payload("begin_move"), *asked)
+
+
+def _choose(story: Story) -> HostRoom | None:
     begun_with = brief(story)
     wanted_host = getattr(begun_with.order, "host", None)
     own_cell = taken(story).mapping.cell

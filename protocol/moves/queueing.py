@@ -11,6 +11,7 @@ from protocol.bodies import decode_body
 from protocol.errors import CellferryError, Conflict, ErrorReport
 from protocol.journal import Ending, Entry, Journal, Kind
 from protocol.moves.parties import Brief
+from protocol.saga import read
 from protocol.states import Goal
 
 #: Every plan begins by taking the server: until that is decided its user hears nothing.
@@ -73,7 +74,7 @@ class Verdict:
 def verdict(journal: Journal) -> Verdict | None:
     """Tell what is decided about an order; None: nothing yet."""
     first, last = journal.entries[0], journal.entries[-1]
-    if decode_body(first.payload, Brief).is_queued:
+    if read(first.payload, Brief).is_queued:
         # What waits behind others is accepted at once: it is durable, and has its turn.
         return Verdict()
     found: Verdict | None = None

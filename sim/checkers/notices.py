@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from protocol.ids import derived_id
 from protocol.invariants.standing import located, settled
-from protocol.journal import Entry, Kind
+from protocol.journal import Entry, Exchange, Kind
 from protocol.records import Fault, Notification
 from sim.checkers.chronicle import Tale, key_of
 from sim.checkers.oracle import Oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from protocol.truth import Truth
 
@@ -56,10 +54,11 @@ class ToldOnce(Oracle):
         most: Counter[tuple[str, str]] = Counter()
         for tale in self.chronicle.tales.values():
             if tale.server in servers:
+                done = _done(tale)
                 for entry in _begun(tale):
                     events = TOLD.get((entry.step, entry.is_undo), ())
                     most.update((tale.server, event) for event in events)
-                    if _had_effect(tale, entry):
+                    if _had_effect(done, entry):
                         self._compare(tale, entry, events, rows)
         told = Counter((row.server, row.event) for same in rows.values() for row in same if row.server in servers)
         known = {event for events in TOLD.values() for event in events}
@@ -97,8 +96,9 @@ class FaultsKept(Oracle):
         for tale in self.chronicle.tales.values():
             if tale.server not in homes:
                 continue
+            done = _done(tale)
             for entry in _begun(tale):
-                if entry.step in BEGINS and entry.is_undo and _had_effect(tale, entry):
+                if entry.step in BEGINS and entry.is_undo and _had_effect(done, entry):
                     fault = derived_id(key_of(tale.conversation, entry), "fault")
                     if (homes[tale.server], fault) not in faults:
                         text = f"its {tale.goal} {tale.conversation} failed, and {homes[tale.server]} does not know why"
@@ -115,8 +115,11 @@ def _begun(tale: Tale) -> Iterator[Entry]:
             yield entry
 
 
-def _had_effect(tale: Tale, entry: Entry) -> bool:
+def _done(tale: Tale) -> set[Exchange]:
+    """Name what was answered well."""
+    return {(each.step, each.attempt, each.is_undo) for each in tale.entries if each.kind is Kind.DONE}
+
+
+def _had_effect(done: Collection[Exchange], entry: Entry) -> bool:
     """Tell whether a step is known to have been carried out: its answer is in the journal, an undo's execute's, too."""
-    done = {(each.step, each.attempt, each.is_undo) for each in tale.entries if each.kind is Kind.DONE}
-    ways = (entry, attrs.evolve(entry, is_undo=False))
-    return all((each.step, each.attempt, each.is_undo) in done for each in ways)
+    return all((entry.step, entry.attempt, is_undo) in done for is_undo in (entry.is_undo, False))

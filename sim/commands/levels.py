@@ -64,10 +64,10 @@ class Level:
     is_inner: bool = False
     layout: Layout | None = None
 
-    def run(self, case: Case) -> Ran:
+    def run(self, case: Case, *, is_hashed: bool = True) -> Ran:
         """Run a case and keep all that happened; a run that raises has broken something, too."""
         lines: list[Line] = []
-        outcome = self._outcome(case, lines.append)
+        outcome = self._outcome(case, lines.append, is_hashed=is_hashed)
         return Heard(outcome=outcome, history=Lines(tuple(lines)))
 
     def breach(self, case: Case, *, wanted: str = "") -> Breach | None:
@@ -82,7 +82,7 @@ class Level:
                 raise _Enough
 
         try:
-            outcome = self._outcome(case, hear)
+            outcome = self._outcome(case, hear, is_hashed=False)
         except BaseException as error:  # On its way out it may have become part of a task group's failure.
             if isinstance(_leaf(error), _Enough):
                 return found
@@ -90,7 +90,7 @@ class Level:
         kept = [breach for breach in outcome.breaches if wanted in {"", breach.invariant}]
         return min(kept, key=lambda breach: breach.step, default=None)
 
-    def _outcome(self, case: Case, hear: Callable[[Line], None]) -> Outcome:
+    def _outcome(self, case: Case, hear: Callable[[Line], None], *, is_hashed: bool) -> Outcome:
         last: Line | None = None
 
         def note(line: Line) -> None:
@@ -100,8 +100,8 @@ class Level:
 
         try:
             if self.is_inner:
-                return inner.run_case(case, layout=self.layout, listeners=(note,))
-            return running.run_case(case, layout=self.layout, until=note).outcome
+                return inner.run_case(case, layout=self.layout, listeners=(note,), is_hashed=is_hashed)
+            return running.run_case(case, layout=self.layout, until=note, is_hashed=is_hashed).outcome
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what this case leads to
             return _failed(case, error, last)
 

@@ -25,7 +25,7 @@ from protocol.messages import orders as say
 from protocol.messages.changes import ChangeServer
 from protocol.messages.handing import TakeBuild, TakeOrder
 from protocol.moves.parties import brief_of
-from protocol.moves.queueing import TurnAway, admit, ended_by, verdict
+from protocol.moves.queueing import TurnAway, admit, ended_by
 from protocol.requests import Form
 from sim.history import Journaled, Noted
 from sim.inner.actors import Actor, Ensuring, Working
@@ -123,7 +123,7 @@ class Conductor(Actor):
         if self.journals.kept[conversation].owner == self.owner:
             self.start(conversation)
         since_s = self.setting.agenda.now_s
-        while (decided := verdict(self.journals.read(conversation))) is None:
+        while (decided := self.journals.verdict(conversation)) is None:
             if self.setting.agenda.now_s - since_s >= DECIDED_S:
                 reason = self.journals.kept[conversation].waits_for or "it is not decided yet"
                 raise Unavailable(what=f"conversation {conversation}", reason=reason)
@@ -131,7 +131,7 @@ class Conductor(Actor):
         since_s = self.setting.agenda.now_s
         while decided.is_open and self.setting.agenda.now_s - since_s < LET_IN_S:
             yield self._pause_s(conversation)
-            decided = verdict(self.journals.read(conversation)) or decided
+            decided = self.journals.verdict(conversation) or decided
         if decided.refusal is not None:
             raise revive(decided.refusal)
         return say.Accepted(conversation=conversation, server=order.server)

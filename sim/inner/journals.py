@@ -10,7 +10,7 @@ from actors.kernel.leases import slot_of
 from actors.kernel.ports import Holder
 from protocol.errors import NotFound, StaleEpoch
 from protocol.journal import Entry, Journal, Kind
-from protocol.moves.queueing import Other
+from protocol.moves.queueing import Other, Verdict, verdict
 from protocol.truth import ConversationTruth
 from sim.history import Journaled, TakenOver
 
@@ -32,6 +32,9 @@ class Kept:
     ends_for: bytes | None = None
     is_ended: bool = False
     receivers: tuple[Address, ...] = ()  # Whom its closing told.
+    #: What is decided about its order, and as of which journal that was read.
+    verdict: Verdict | None = None
+    judged: Journal | None = None
 
 
 class Journals:
@@ -129,6 +132,13 @@ class Journals:
         if conversation not in self.kept:
             raise NotFound(kind="conversation", name=conversation)
         return self.kept[conversation].journal
+
+    def verdict(self, conversation: str) -> Verdict | None:
+        """Tell what is decided about an order: whoever waits for it asks all the time, and a journal grows seldom."""
+        kept = self.kept[conversation]
+        if kept.judged is not kept.journal:
+            kept.judged, kept.verdict = kept.journal, verdict(kept.journal)
+        return kept.verdict
 
     def epoch(self, conversation: str, *, owner: str) -> int:
         """Give the epoch that a conversation is at; raise `StaleEpoch` when another owner has it."""

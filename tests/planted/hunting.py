@@ -100,7 +100,7 @@ def clean(mix: Mix, level: Level, seed: int) -> tuple[str, ...]:
 
 
 def _breaches(mix: Mix, level: Level, seed: int) -> tuple[Breach, ...]:
-    return _at(level).run(mix.case(seed)).outcome.breaches
+    return _at(level).run(mix.case(seed), is_hashed=False).outcome.breaches
 
 
 def _at(level: Level) -> levels.Level:
