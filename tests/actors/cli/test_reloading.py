@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -125,8 +126,8 @@ async def test_a_process_that_serves_reads_its_settings_again_at_sighup(
         os.kill(os.getpid(), signal.SIGHUP)
         await read.wait()
         os.kill(os.getpid(), signal.SIGTERM)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[0] for line in lines if line.startswith("setting")] == [
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [each["event"] for each in told if each["event"].startswith("setting")] == [
         "settings_read", *["setting_needs_restart"] * 3,
     ]  # fmt: skip
-    assert any("setting='conductors'" in line for line in lines)
+    assert "conductors" in [each.get("setting") for each in told]
