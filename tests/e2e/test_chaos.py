@@ -18,7 +18,8 @@ from tests.chaos.traps import FORGET
 from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 
-pytestmark = pytest.mark.timeout(900)
+#: One run is judged by all of them: in one worker.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("chaos")]
 
 SOURCE_CELL: Final = "api!eu/cell"
 TARGET_CELL: Final = "api!us/cell"
