@@ -25,8 +25,7 @@ from tests.own_services import OwnRabbitMQ
 from tests.services import own_rabbitmq
 from tests.sim.simulated_wire import SENDER, Site
 
-#: Brokers that are killed and started again: in one worker, so one at a time.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), pytest.mark.xdist_group("killed-brokers")]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 #: A cell whose broker stays.
 US: Final = CellPath.parse("api!us")

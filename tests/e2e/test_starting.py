@@ -16,9 +16,6 @@ from tests.e2e.deployments import end, write_deployment
 from tests.own_services import OwnPostgreSQL, OwnRabbitMQ, OwnService
 from tests.services import own_postgresql
 
-#: Brokers that are killed and started again: in one worker, so one at a time.
-pytestmark = pytest.mark.xdist_group("killed-brokers")
-
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[OwnPostgreSQL]:

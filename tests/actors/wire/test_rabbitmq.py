@@ -22,8 +22,7 @@ from tests.actors.wire.inbox import CELL, QUEUE, Diary, Inbox, cleaned, prefix_o
 from tests.own_services import OwnRabbitMQ, spare_port
 from tests.services import own_rabbitmq
 
-#: Brokers that are killed and started again: in one worker, so one at a time.
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("killed-brokers")]
+pytestmark = pytest.mark.anyio
 
 RESTART_PATIENCE_S = 60.0
 HASTY = RabbitSettings(
