@@ -217,6 +217,14 @@ class OwnRabbitMQ(OwnService):
         """Open a connection and a channel, or raise."""
         await log_in_to_rabbitmq(url)
 
+    def keep_declared(self) -> None:
+        """Return when all queues that were declared are on disk.
+
+        RabbitMQ says that a queue is declared before that (seen in 3.10, on a busy machine): killed in that moment, it
+        comes back without the queue, and without all frames that it had confirmed there.
+        """
+        self.control("eval", "mnesia:sync_log().")
+
     def control(self, *command: str) -> str:
         """Run one `rabbitmqctl` command on the node, and give what it printed."""
         program = self.programs / "rabbitmqctl"

@@ -5,20 +5,16 @@ A file beside its guests says by how many microseconds the clock is off; without
 
 from __future__ import annotations
 
-import argparse
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import attrs
 
-from actors.cli.serving import read_line, serve_child
-from actors.deployment import Deployment, Duty, Task
+from actors.deployment import Deployment, Task
 from actors.ops.system import SystemClock
 from actors.process import Parts, open_parts
-from protocol.cell_path import CellPath
+from tests.chaos.roles import play
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -54,18 +50,5 @@ async def open_displaced(deployment: Deployment, events: Events, task: Task) -> 
         yield attrs.evolve(parts, ports=attrs.evolve(parts.ports, clock=clock))
 
 
-def main() -> None:
-    """Play one role of the deployment that standard input describes."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("role", type=Duty)
-    parser.add_argument("--child", action="store_true")
-    parser.add_argument("--cell", type=CellPath.parse, required=True)
-    parser.add_argument("--host", default="")
-    parser.add_argument("--replica", type=int, default=0)
-    options = parser.parse_args()
-    task = Task(duty=options.role, cell=options.cell, host=options.host, replica=options.replica)
-    anyio.run(partial(serve_child, opening=partial(open_displaced, task=task)), Deployment.decode(read_line()), task)
-
-
 if __name__ == "__main__":
-    main()
+    play(open_displaced)

@@ -30,7 +30,7 @@ from actors.store.journal import SqlJournals
 from actors.store.truth import all_rows
 from protocol.cell_path import Address, CellPath
 from protocol.envelope import Context, Key
-from protocol.errors import CellferryError, NotFound
+from protocol.errors import CellferryError, NotFound, StoreUnavailable
 from protocol.ids import derived_id
 from protocol.invariants import violations
 from protocol.journal import Kind
@@ -154,6 +154,7 @@ class Fleet:
     client: Client
     traps: Traps
     keeper: Keeper
+    poll_s: float = POLL_S  # How often it is looked whether an order is carried out.
     _journals: SqlJournals = attrs.field(factory=SqlJournals, init=False)
     _sequence: list[int] = attrs.field(factory=lambda: [0], init=False)
     _incarnation: str = attrs.field(factory=lambda: SystemIds().new().hex(), init=False)
@@ -177,21 +178,22 @@ class Fleet:
         raise Stuck("not every process came up again")
 
     async def journal(self, conversation: str) -> Journal | None:
-        """Read a journal where it is stored: no conductor is asked."""
+        """Read a journal where it is stored: no conductor is asked.  None: it is not there, or cannot be read now."""
         try:
             return await self.observed.conductor.transact(self._journals.read, conversation)
-        except NotFound:
+        except (NotFound, StoreUnavailable):
             return None
 
     async def carry_out(
-        self, order: Order, meanwhile: Callable[[str], Coroutine[Any, Any, None]] | None = None
-    ) -> Journal:
+        self, order: Order, meanwhile: Callable[[str], Coroutine[Any, Any, None]] | None = None, *,
+        limit_s: float = ORDER_S_MAX,
+    ) -> Journal:  # fmt: skip
         """Place an order, by asking again and again under one key, and wait until its conversation is over."""
         self._sequence[0] += 1
         key = Key.plain(self._incarnation, self._sequence[0])
         conversation = derived_id(str(key))
         stamp = Stamp(server=order.server, key=key, context=Context(request_id=order.origin.request_id))
-        with anyio.move_on_after(ORDER_S_MAX):
+        with anyio.move_on_after(limit_s):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._insist, order, stamp)
                 if meanwhile is not None:
@@ -199,7 +201,7 @@ class Fleet:
                 journal = await self._over(conversation)
                 tasks.cancel_scope.cancel()
             return journal
-        raise Stuck(f"{type(order).__name__} is not over after {ORDER_S_MAX:g} s; {await self._reason(conversation)}")
+        raise Stuck(f"{type(order).__name__} is not over after {limit_s:g} s; {await self._reason(conversation)}")
 
     async def _insist(self, order: Order, stamp: Stamp) -> None:
         while True:
@@ -210,14 +212,14 @@ class Fleet:
                     return  # The journal tells.
             else:
                 return
-            await anyio.sleep(POLL_S)
+            await anyio.sleep(self.poll_s)
 
     async def _over(self, conversation: str) -> Journal:
         while True:
             journal = await self.journal(conversation)
             if journal is not None and journal.entries[-1].kind is Kind.RELEASED:
                 return journal
-            await anyio.sleep(POLL_S)
+            await anyio.sleep(self.poll_s)
 
     async def _reason(self, conversation: str) -> str:
         journal = await self.journal(conversation)
@@ -281,7 +283,7 @@ class Fleet:
 
 @asynccontextmanager
 async def afloat(
-    made: Deployment, *, warn: Callable[[str], None], program: tuple[str, ...] = VICTIM
+    made: Deployment, *, warn: Callable[[str], None], program: tuple[str, ...] = VICTIM, poll_s: float = POLL_S
 ) -> AsyncGenerator[Fleet]:
     """Bring a deployment up, each actor a process of `program`, and leave nothing of it behind."""
     async with swept(made, is_kept=False, warn=warn) as sweep, open_parts(made, MemoryEvents()) as parts:
@@ -296,6 +298,6 @@ async def afloat(
                 await provide(client, made.cloud, parts.site.images)
                 yield Fleet(
                     deployment=made, observed=await parts.observed(), parts=parts, post=post, client=client,
-                    traps=Traps(made.directory), keeper=keeper,
+                    traps=Traps(made.directory), keeper=keeper, poll_s=poll_s,
                 )  # fmt: skip
             tasks.cancel_scope.cancel()

@@ -5,23 +5,19 @@ It is the very process that a deployment has, on the same stores and queues, but
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import anyio
 import attrs
 
-from actors.cli.serving import read_line, serve_child
 from actors.compute.drivers.process import ProcessDriver
-from actors.deployment import Deployment, Duty, Task
+from actors.deployment import Deployment, Task
 from actors.kernel.ports import Events, Store
 from actors.process import Parts, Stores, open_parts
 from actors.sites import ProcessSite
-from protocol.cell_path import CellPath
+from tests.chaos.roles import play
 from tests.chaos.trapped import (
     Notes,
     TrappedDriver,
@@ -83,18 +79,5 @@ async def open_trapped(deployment: Deployment, events: Events, task: Task) -> As
         )  # fmt: skip
 
 
-def main() -> None:
-    """Play one role of the deployment that standard input describes."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("role", type=Duty)
-    parser.add_argument("--child", action="store_true")
-    parser.add_argument("--cell", type=CellPath.parse, required=True)
-    parser.add_argument("--host", default="")
-    parser.add_argument("--replica", type=int, default=0)
-    options = parser.parse_args()
-    task = Task(duty=options.role, cell=options.cell, host=options.host, replica=options.replica)
-    anyio.run(partial(serve_child, opening=partial(open_trapped, task=task)), Deployment.decode(read_line()), task)
-
-
 if __name__ == "__main__":
-    main()
+    play(open_trapped)

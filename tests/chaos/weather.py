@@ -6,6 +6,7 @@ minute; then all promises must hold, and every actor must be there.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -16,14 +17,10 @@ from anyio.to_thread import run_sync
 
 from actors.deployment import Deployment
 from actors.kernel.ports import Queue
-from actors.kernel.post import Stamp
 from actors.ops.links import LinkSettings
-from actors.ops.system import SystemIds
-from protocol.cell_path import Address, CellPath
-from protocol.envelope import Context, Key
-from protocol.errors import CellferryError, StoreUnavailable
-from protocol.ids import derived_id
-from protocol.journal import Kind, ending_of
+from protocol.cell_path import CellPath
+from protocol.errors import StoreUnavailable
+from protocol.journal import ending_of
 from protocol.messages.orders import CreateServer, MoveServer, SettleMove
 from protocol.messages.servers import Origin
 from protocol.states import Goal
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from protocol.journal import Journal
     from protocol.messages.orders import Order
     from protocol.truth import Violation
     from tests.chaos.fleet import Fleet
@@ -48,7 +44,6 @@ TERMINAL_S_MAX: Final = 60.0
 #: How long the first orders may take.
 BEGIN_S_MAX: Final = 300.0
 POLL_S: Final = 0.5
-ASK_S: Final = 5.0
 #: How long moves go on undisturbed before a disaster.
 CALM_S: Final = 5.0
 
@@ -77,8 +72,7 @@ class User:
         self.witnessed: list[Witnessed] = []
         self._fleet = fleet
         self._number = number
-        self._sequence = 0
-        self._incarnation = SystemIds().new().hex()
+        self._count = 0
         self._origin = Origin(request_id=f"req-{self.server}", user="u", project="p")
 
     async def create(self) -> None:
@@ -99,47 +93,23 @@ class User:
             move = MoveServer(server=self.server, flavor=None, host=None, origin=self._origin)
             if not await self._carry_out(move):
                 continue
-            goal = (Goal.CONFIRM, Goal.REVERT)[self._sequence % 4 // 2]
+            goal = (Goal.CONFIRM, Goal.REVERT)[self._count % 4 // 2]
             settle = SettleMove(server=self.server, goal=goal, origin=self._origin)
             while not await self._carry_out(settle):
                 pass
 
     async def _carry_out(self, order: Order) -> bool:
-        """Have an order carried out, however often it must be asked; tell whether it ended well."""
-        self._sequence += 1
-        key = Key.plain(self._incarnation, self._sequence)
-        self.in_flight = derived_id(str(key))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._insist, order, key)
-            journal = await self._over(self.in_flight)
-            tasks.cancel_scope.cancel()
+        """Have an order carried out, however long that takes; tell whether it ended well."""
+        self._count += 1
+        journal = await self._fleet.carry_out(order, self._note, limit_s=math.inf)
         ending = ending_of(journal)
         self.in_flight = ""
         how = "none" if ending is None else "done" if ending.is_success else "undone"
         self.ended[f"{journal.goal.value} {how}"] += 1
         return how == "done"
 
-    async def _insist(self, order: Order, key: Key) -> None:
-        fleet, stamp = self._fleet, Stamp(server=self.server, key=key, context=Context(request_id="weather"))
-        while True:
-            try:
-                await fleet.post.call(Address(fleet.observed.root, "conductor"), order, stamp=stamp, budget_s=ASK_S)
-            except CellferryError as error:
-                if not error.is_retryable:
-                    return  # The journal tells.
-            else:
-                return
-            await anyio.sleep(POLL_S)
-
-    async def _over(self, conversation: str) -> Journal:
-        while True:
-            try:
-                journal = await self._fleet.journal(conversation)
-            except StoreUnavailable:
-                journal = None  # The disaster that is on.
-            if journal is not None and journal.entries[-1].kind is Kind.RELEASED:
-                return journal
-            await anyio.sleep(POLL_S)
+    async def _note(self, conversation: str) -> None:
+        self.in_flight = conversation
 
 
 class Weather:
@@ -243,5 +213,5 @@ async def deployed(
             ),
             wire=broker.url, directory=directory, prefix="cellferry-weather",
         )  # fmt: skip
-        async with afloat(made, warn=warn, program=DISPLACED) as fleet:
+        async with afloat(made, warn=warn, program=DISPLACED, poll_s=POLL_S) as fleet:
             yield fleet, Scene(directory=directory, broker=broker, postgresql=postgresql, link=link)

@@ -108,6 +108,7 @@ def open_ground(kind: str, request: pytest.FixtureRequest) -> OpenGround:
 
         async def stop() -> None:
             lost = diary.count("broker_lost") + 1
+            await anyio.to_thread.run_sync(ours.keep_declared)
             await anyio.to_thread.run_sync(ours.kill)
             while (await diary.until("broker_lost", count=lost, patience_s=PATIENCE_S))["reason"] != REFUSED:
                 lost += 1

@@ -81,6 +81,7 @@ async def send_until_confirmed(wire: RabbitWire, frame: bytes) -> None:
 
 
 async def restart(broker: OwnRabbitMQ) -> None:
+    await anyio.to_thread.run_sync(broker.keep_declared)
     await anyio.to_thread.run_sync(broker.kill)
     await anyio.to_thread.run_sync(broker.start)
 
