@@ -36,14 +36,14 @@ def forget(draft: Draft, server: str) -> None:
             draft.drop(row)
 
 
-def forget_parts(draft: Draft, server: str, cell: str, rank: int) -> None:
-    """Forget faults and block devices of a record that is gone, up to the news that says so.
+def forget_parts(draft: Draft, server: str, cell: str, rank: int | None = None) -> None:
+    """Forget faults and block devices of a record that is gone: up to the news that says so, or (None) all.
 
     What is newer is of the next record in that cell, and has overtaken the news of it.
     """
     for kind in PARTS:
         for row in draft.all(kind, server=server, cell=cell):
-            if row.rank <= rank:
+            if rank is None or row.rank <= rank:
                 draft.drop(row)
 
 
@@ -96,11 +96,12 @@ def _update(draft: Draft, command: say.UpdateMirror, _: Moment) -> Done:
 @effect(say.DestroyMirror, lambda command: (*told_of(command.server), need(Mapping, server=command.server)))
 def _destroy(draft: Draft, command: say.DestroyMirror, _: Moment) -> Done:
     rank = command.generation * VERSIONS_MAX + command.version
+    mapping = draft.find(Mapping, server=command.server)
     known = draft.find(Mirror, server=command.server, cell=command.cell)
-    if _is_late(draft, command.server, command.cell, rank) or (known is not None and rank < known.rank):
+    if mapping is None or (known is not None and (rank < known.rank or (known.is_gone and rank == known.rank))):
         return Done()
+    # Also when the record was never heard of, and it is too late for that: its parts may have been.
     forget_parts(draft, command.server, command.cell, rank)
-    mapping = draft.one(Mapping, server=command.server)
     if command.generation < mapping.generation:
         # Nothing older is taken from that cell once there is no row of it.
         if known is not None:

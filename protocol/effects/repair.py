@@ -84,7 +84,9 @@ def _drop_at_root(draft: Draft, command: root.DropRootHoldings, _: Moment) -> Do
         if mirror.cell in command.mirrors:
             # It stays, as news of what is gone: so late news of what was there comes too late.
             draft.put(attrs.evolve(mirror, is_gone=True))
-            forget_parts(draft, command.server, mirror.cell, mirror.rank)
+    for cell in command.mirrors:
+        # All of them: nobody else has the server meanwhile, so none is of a record that is just being made.
+        forget_parts(draft, command.server, cell)
     kinds: tuple[type[Permit | RequestSpec], ...] = (
         *((Permit,) if command.has_permit else ()), *((RequestSpec,) if command.has_spec else ()),
     )  # fmt: skip

@@ -272,6 +272,8 @@ def test_in_any_order_across_moves_the_mirror_ends_at_the_newest_and_never_goes_
     assert [row for row in ledger.all(Mirror) if row.cell == home.path] == [mirror_of(home.server, home.path)]
     assert not [row for row in ledger.all(Mirror) if row.cell != home.path and not row.is_gone]
     _same_parts(ledger, home)
+    parts = (*ledger.all(MirroredDevice), *ledger.all(MirroredFault))
+    assert [row for row in parts if row.cell != home.path] == [], "parts of what is gone"
 
 
 def _same_parts(ledger: Ledger, home: Cell) -> None:
@@ -290,6 +292,19 @@ def test_what_a_later_record_has_is_not_forgotten_with_the_record_before_it() ->
     ledger.do(destroy(cell=US, generation=2, version=first + 1))
     ledger.do(update(cell=US, generation=2, version=second))
     assert devices(ledger) == [("d1", "v1", "/dev/vdb")]
+
+
+def test_the_end_of_a_record_that_was_never_heard_of_takes_what_was_heard_of_its_parts() -> None:
+    """Seen with the link cut: only the last news of a record is told, and by then its server had moved on."""
+    ledger = Ledger(attrs.evolve(HOME, conversation="c"))
+    there = attrs.evolve(SERVER, generation=2)
+    ledger.do(say.TellFault(fault=mirrored_fault(FAULT, there, US)))
+    ledger.do(say.TellDevice(device=mirrored_device(DEVICE, there, US)))
+    for source, target, generation in ((EU, US, 1), (US, EU, 2)):
+        at = {"source": CellPath.parse(source), "target": CellPath.parse(target)}
+        ledger.do(root.CommitHome(server="s1", conversation="c", generation=generation, **at))
+    ledger.do(destroy(cell=US, generation=2, version=9))
+    assert [kind for kind, _ in ledger.rows] == [Mapping]
 
 
 @given(deliveries(), st.data())
